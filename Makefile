@@ -1,0 +1,33 @@
+# Every command does its own set-up in .venv; none needs anything but Python 3.11 or 3.12.
+# What is typed as NAME=value reaches include/commands through the environment.
+
+# Airflow imports thousands of modules: each of its processes would compile them all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help run up cloud test lint clean
+
+venv_python := .venv/bin/python
+
+help:
+	@cat include/commands/help.txt
+
+# The recipes that stay in the foreground are single commands without a shell in between:
+# a signal sent to make then reaches them.
+run up cloud:
+	@sh include/commands/set_up.sh run
+	@$(venv_python) -m include.commands $@
+
+test:
+	@sh include/commands/set_up.sh dev
+	$(venv_python) -m pytest -q -m "not e2e" -n 2 --dist loadfile
+	$(venv_python) -m pytest -q -m e2e -p no:xdist --timeout 600 tests/e2e
+
+lint:
+	@sh include/commands/set_up.sh dev
+	$(venv_python) -m ruff check
+	$(venv_python) -m ruff format --check
+	$(venv_python) -m mypy plugins include dags
+
+clean:
+	@"$$(sh include/commands/set_up.sh find)" -m include.commands.clean $(if $(ALL),--all)

@@ -1,0 +1,178 @@
+"""
+### Narrate a document with Amazon Polly
+
+Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapter marks, and a manifest.
+
+* **read** checks the form and reads the document.
+* **plan** names every paragraph by what it will sound like, looks which of them the store already holds, and packs the
+  rest into orders.
+* **synthesize** sees each order through: it adopts what Polly is already making or has made, buys what nobody has
+  bought, and waits without holding a worker.
+* **assemble** joins the clips and encodes them once.
+* **publish** writes the manifest, and so publishes the narration.
+
+Running it again on the same document buys nothing. Running it on an edited document buys the edited paragraphs. A
+retry, a clear or a crash at any point buys nothing twice.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from narration.operators.assemble import AssembleNarrationOperator
+from narration.operators.parameters import configured
+from narration.operators.plan import PlanNarrationOperator
+from narration.operators.policy import road_defaults
+from narration.operators.publish import PublishNarrationOperator
+from narration.operators.read import ReadDocumentOperator
+from narration.operators.synthesize import SynthesizeOrderOperator
+from narration.synthesis.polly_rules import ENGINES, LEXICON_NAME, MAX_LEXICONS, SAMPLE_RATES
+from narration.synthesis.polly_voices import LANGUAGES, VOICES
+
+SERVICE = "polly"
+
+params = {
+    "document": Param(
+        type="string",
+        minLength=1,
+        title="Document",
+        description_md="Path on the worker or URI (`s3://bucket/key`, `file:///path`) of a plain text (UTF-8) or SSML "
+        "document.",
+    ),
+    "title": Param(
+        None, type=["null", "string"], title="Title", description="Default: from the document, or its file name."
+    ),
+    "text_type": Param(
+        "auto",
+        type="string",
+        enum=["auto", "text", "ssml"],
+        values_display={"auto": "Recognise it", "text": "Plain text", "ssml": "SSML"},
+        title="Text or SSML",
+    ),
+    "voice": Param(
+        "Joanna",
+        type="string",
+        enum=list(VOICES),
+        values_display={voice.voice_id: voice.label for voice in VOICES.values()},
+        title="Voice",
+        description="Language, voice, and in brackets the engines that speak it.",
+        section="Voice",
+    ),
+    "engine": Param(
+        "neural",
+        type="string",
+        enum=list(ENGINES),
+        title="Engine",
+        description="Must be one of the voice's engines. USD per million characters: standard 4, neural 16, "
+        "generative 30, long-form 100.",
+        section="Voice",
+    ),
+    "language_code": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, *LANGUAGES],
+        values_display={None: "The voice's own", **LANGUAGES},
+        title="Language",
+        description="Only for bilingual voices such as Aditi and Kajal.",
+        section="Voice",
+    ),
+    "lexicons": Param(
+        [],
+        type=["null", "array"],
+        items={"type": "string", "pattern": f"^{LEXICON_NAME.pattern}$"},
+        maxItems=MAX_LEXICONS,
+        title="Lexicons",
+        description="Names of pronunciation lexicons stored at Polly, one a line.",
+        section="Voice",
+    ),
+    "output_format": Param(
+        "ogg_vorbis",
+        type="string",
+        enum=list(SAMPLE_RATES),
+        title="Format of the clips",
+        description_md="What is bought from Polly; the narration itself is always MP3 and M4B. "
+        "`pcm` is lossless at 16 kHz; `ogg_vorbis` and `mp3` reach 24 kHz.",
+        section="Clips",
+    ),
+    "sample_rate": Param(
+        "auto",
+        type="string",
+        enum=["auto", *sorted({str(rate) for rates in SAMPLE_RATES.values() for rate in rates}, key=int)],
+        title="Sample rate (Hz)",
+        description="auto: the best default of Polly. mp3 and ogg_vorbis: 8000 to 24000; pcm: 8000, 16000; "
+        "ogg_opus: 48000; mulaw, alaw: 8000.",
+        section="Clips",
+    ),
+    "paragraphs_per_order": Param(
+        100,
+        type="integer",
+        minimum=1,
+        maximum=1000,
+        title="Paragraphs per order",
+        description="One task instance sees one order through. 1 gives every paragraph a task instance of its own.",
+        section="Clips",
+    ),
+    "paragraph_pause_ms": Param(
+        500, type="integer", minimum=0, maximum=60000, title="Pause between paragraphs (ms)", section="Pauses"
+    ),
+    "heading_pause_ms": Param(
+        900, type="integer", minimum=0, maximum=60000, title="Pause after a heading (ms)", section="Pauses"
+    ),
+    "scene_pause_ms": Param(
+        1400, type="integer", minimum=0, maximum=60000, title="Pause at a scene break (ms)", section="Pauses"
+    ),
+    "chapter_pause_ms": Param(
+        1800, type="integer", minimum=0, maximum=60000, title="Pause between chapters (ms)", section="Pauses"
+    ),
+    "storage": Param(
+        configured("storage"),
+        type="string",
+        title="Storage",
+        description_md="Folder or URI for clips and narrations, for example `s3://bucket/narration`. The same storage "
+        "never buys a paragraph twice.",
+        section="Where",
+    ),
+    "output_bucket": Param(
+        configured("polly_bucket"),
+        type="string",
+        title="Bucket for Polly",
+        description="The S3 bucket, in Polly's Region, that Polly writes into.",
+        section="Where",
+    ),
+    "aws_conn_id": Param(
+        "aws_default", type="string", minLength=1, title="AWS connection", description="It pays.", section="Where"
+    ),
+}
+
+with DAG(
+    dag_id="narrate_polly",
+    description="A document becomes an audiobook through Amazon Polly.",
+    doc_md=__doc__,
+    schedule=None,
+    catchup=False,
+    params=params,
+    default_args=road_defaults(),
+    tags=["narration", "polly"],
+    max_active_runs=4,
+) as dag:
+    read = ReadDocumentOperator(task_id="read", service=SERVICE)
+    plan = PlanNarrationOperator(task_id="plan", service=SERVICE, document=read.output)
+    synthesize = SynthesizeOrderOperator.partial(
+        task_id="synthesize",
+        wait_timeout=timedelta(hours=24),
+        max_active_tis_per_dagrun=32,
+        map_index_template="{{ task.order['label'] }}",
+    ).expand(order=plan.output)
+    assemble = AssembleNarrationOperator(
+        task_id="assemble",
+        service=SERVICE,
+        plan="{{ ti.xcom_pull(task_ids='plan', key='plan') }}",
+        # No orders are left to map over when the store holds everything, and then synthesize is skipped.
+        trigger_rule="none_failed",
+    )
+    publish = PublishNarrationOperator(
+        task_id="publish", service=SERVICE, assembled=assemble.output, orders_task_id="synthesize"
+    )
+    synthesize >> assemble >> publish

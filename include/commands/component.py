@@ -1,0 +1,112 @@
+"""What runs inside one Airflow component that the keeper forked."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib
+import sqlite3
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+#: Airflow's database, in its home.
+DATABASE = "airflow.db"
+
+_COMMON = (
+    "airflow",
+    "airflow.cli.cli_parser",
+    "airflow.jobs.job",
+    "airflow.executors.local_executor",
+    "airflow.api_fastapi.app",
+)
+
+
+def import_airflow() -> None:
+    """Import what all components use, before they are forked."""
+    preload(_COMMON)
+    from airflow.models import import_all_models
+
+    import_all_models()
+
+
+def preload(modules: Sequence[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """
+    Be Airflow's own command, as if it had been typed.
+
+    :param arguments: what would follow ``airflow``; ``prepare`` is ours (see :func:`prepare`).
+    """
+    if tuple(arguments) == ("prepare",):
+        prepare()
+        return
+    _forget_checkout()
+    sys.argv = ["airflow", *arguments]
+    from setproctitle import setproctitle
+
+    setproctitle(" ".join(sys.argv))
+    from airflow.__main__ import main
+
+    main()
+
+
+def _forget_checkout() -> None:
+    """
+    Take the checkout off the import path, where ``python -m`` put it.
+
+    Airflow's components have ``plugins/`` and (parsing and working) ``dags/``. Were the
+    checkout there too, a Dag could import from it here and fail everywhere else.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != checkout]
+
+
+def prepare() -> None:
+    """
+    Bring the database up to date, and tell it that all former components are dead.
+
+    The second part is what makes a restart quick: a scheduler takes over the tasks of
+    another only when that one's heartbeat has been missing for a minute, a triggerer
+    likewise. Here the supervisor holds the lock on the state folder and has ended every
+    process of an earlier run, so there is nothing to wait for.
+    """
+    from airflow import __version__, settings
+    from airflow.jobs.job import Job, JobState
+    from airflow.utils import db
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    stamp = Path(settings.AIRFLOW_HOME, "database-version")
+    if not _is_current(Path(settings.AIRFLOW_HOME, DATABASE), stamp, __version__):
+        db.upgradedb()
+        stamp.write_text(__version__)
+    now = datetime.datetime.now(tz=datetime.UTC)
+    with create_session() as session:
+        session.execute(
+            update(Job).where(Job.end_date.is_(None)).values(state=JobState.FAILED, end_date=now),
+            execution_options={"synchronize_session": False},
+        )
+
+
+def _is_current(database: Path, stamp: Path, version: str) -> bool:
+    """Whether this version of Airflow made the tables. Asking Airflow itself takes seconds."""
+    try:
+        if stamp.read_text() != version:
+            return False
+        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            return bool(connection.execute("SELECT version_num FROM alembic_version").fetchone())
+    except (OSError, sqlite3.Error):
+        return False
+
+
+def main() -> None:
+    """``python -m include.commands.component ARGUMENT...``: without the keeper's fork."""
+    run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Failures to order: what should go wrong, how often, for which calls."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# Kinds that end a call, in the order in which a call meets them, and kinds that an accepted job carries with it.
+BEFORE_THE_CALL = ("throttle", "error_500")
+AFTER_THE_CALL = ("drop_reply",)
+OF_THE_JOB = ("stuck_scheduled", "fail", "object_late", "object_missing")
+KINDS = BEFORE_THE_CALL + AFTER_THE_CALL + OF_THE_JOB
+# Service -> operations that start a job, and operations that carry a text.
+_STARTING_A_JOB = {"polly": ("StartSpeechSynthesisTask",)}
+_WITH_A_TEXT = {"polly": ("StartSpeechSynthesisTask", "SynthesizeSpeech")}
+TEN_YEARS = 10 * 365 * 86_400
+_LARGEST_COUNT = 1_000_000
+_LONGEST_STRING = 10_000
+_FURTHEST_SHOWN = 10**20
+
+
+class FaultError(Exception):
+    """An order for a fault that the cloud cannot carry out."""
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """One order.
+
+    :param kind: one of :data:`KINDS`.
+    :param operation: only calls of this operation; ``None`` is any. Faults of the
+        job always belong to the operation that starts one.
+    :param count: how many calls it still hits.
+    :param reason: the job's status reason, for ``fail``.
+    :param seconds: how long ``stuck_scheduled`` and ``object_late`` last; ``None``
+        is for ever and 5 seconds respectively.
+    :param match_text: only calls whose text contains this.
+    """
+
+    kind: str
+    service: str = "polly"
+    operation: str | None = None
+    count: int = 1
+    reason: str | None = None
+    seconds: float | None = None
+    match_text: str | None = None
+
+    @classmethod
+    def parse(cls, order: Any, *, operations: Mapping[str, Collection[str]]) -> Fault:
+        """Read an order as posted.
+
+        :param operations: service -> operations that exist.
+        :raises FaultError: naming the member and what it may be.
+        """
+        if not isinstance(order, dict):
+            raise FaultError('An order is a JSON object such as {"service": "polly", "kind": "throttle", "count": 3}.')
+        unknown = sorted(set(order) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise FaultError(f"Unknown member {unknown[0]!r}; an order has {', '.join(cls.__dataclass_fields__)}.")
+        if order.get("kind") not in KINDS:
+            raise FaultError(f"Unknown kind {order.get('kind')!r}; the kinds are {', '.join(KINDS)}.")
+        service = order.get("service", "polly")
+        if not isinstance(service, str) or service not in operations:
+            raise FaultError(f"Unknown service {service!r}; the services are {', '.join(operations)}.")
+        if order.get("operation") is not None and order["operation"] not in operations[service]:
+            raise FaultError(
+                f"Unknown operation {order['operation']!r}; {service} has {', '.join(operations[service])}."
+            )
+        _check_that_it_can_hit(order, service=service)
+        count = order.get("count", 1)
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _LARGEST_COUNT:
+            raise FaultError(f"count is {_shown(count)}; put a whole number from 1 to {_LARGEST_COUNT}.")
+        seconds = order.get("seconds")
+        # Written so that NaN, which is neither smaller nor larger than anything, is refused too.
+        if seconds is not None and (
+            not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= TEN_YEARS
+        ):
+            raise FaultError(
+                f"seconds is {_shown(seconds)}; put a number from 0 to {TEN_YEARS} (ten years), or leave it out."
+            )
+        for name in ("reason", "match_text"):
+            if order.get(name) is not None and not _is_text(order[name]):
+                raise FaultError(
+                    f"{name} is {_shown(order[name])}; put a string of at most {_LONGEST_STRING} characters without"
+                    " halves of surrogate pairs, or leave it out."
+                )
+        # A member may be null, which is as good as left out.
+        return cls(**{name: value for name, value in order.items() if value is not None})
+
+    def hits(self, *, service: str, operation: str, text: str | None) -> bool:
+        return (
+            self.service == service
+            and self.operation in {None, operation}
+            and (self.match_text is None or (text is not None and self.match_text in text))
+        )
+
+
+def _check_that_it_can_hit(order: Mapping[str, Any], *, service: str) -> None:
+    kind, operation = order["kind"], order.get("operation")
+    if operation is None:
+        return
+    if kind in OF_THE_JOB and operation not in _STARTING_A_JOB[service]:
+        raise FaultError(
+            f"{kind} can never hit {operation}: it applies to {', '.join(_STARTING_A_JOB[service])} only, since a task"
+            " carries it from its start."
+        )
+    if order.get("match_text") is not None and operation not in _WITH_A_TEXT[service]:
+        raise FaultError(
+            f"match_text can never hit {operation}, which carries no text; it applies to"
+            f" {', '.join(_WITH_A_TEXT[service])}."
+        )
+
+
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str) or len(value) > _LONGEST_STRING:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # JSON can write half a surrogate pair; no text can contain one, and no answer could be written with it.
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, int) and not -_FURTHEST_SHOWN < value < _FURTHEST_SHOWN:
+        return "far too large"
+    shown = ascii(value)
+    return shown if len(shown) <= 100 else f"{shown[:100]}…"
+
+
+class Faults:
+    """The orders outstanding, oldest first. Kept in memory: a restart clears them."""
+
+    def __init__(self) -> None:
+        self._orders: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        self._orders.append(fault)
+
+    def clear(self) -> None:
+        self._orders.clear()
+
+    def outstanding(self) -> list[dict[str, Any]]:
+        return [{name: value for name, value in asdict(fault).items() if value is not None} for fault in self._orders]
+
+    def take(self, *, kinds: Collection[str], service: str, operation: str, text: str | None) -> Fault | None:
+        """The first order that hits this call, counted down; ``None`` when nothing was ordered for it."""
+        for fault in self._orders:
+            if fault.kind in kinds and fault.hits(service=service, operation=operation, text=text):
+                fault.count -= 1
+                if not fault.count:
+                    self._orders.remove(fault)
+                return fault
+        return None

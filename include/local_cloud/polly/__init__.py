@@ -1,0 +1,1 @@
+"""Amazon Polly, API version 2016-06-10: synthesis tasks, voices, lexicons, synchronous speech."""

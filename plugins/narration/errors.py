@@ -1,0 +1,15 @@
+"""The exceptions that every room of the library builds on."""
+
+from __future__ import annotations
+
+
+class NarrationError(Exception):
+    """Something went wrong that another attempt may put right; the message says what to do if it does not."""
+
+
+class PermanentNarrationError(NarrationError):
+    """Another attempt would fail the same way; the message names the place and the remedy.
+
+    Operators of the road map this class to ``RetryAction.FAIL``, so that a wrong voice or a broken SSML tag
+    fails a task at once instead of after its retries.
+    """

@@ -1,0 +1,34 @@
+"""How the tasks of the road are retried."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+RETRIES = 8
+"""Airflow 3.3 sometimes fails a task that deferred; a retry of the road reconciles and costs nothing."""
+RETRY_DELAY = timedelta(seconds=15)
+LONGEST_RETRY_DELAY = timedelta(minutes=10)
+"""With these an outage of half an hour is sat out."""
+
+
+def road_defaults() -> dict[str, Any]:
+    """
+    Give the default arguments of the ``narrate_*`` Dags.
+
+    What another attempt cannot mend (a wrong voice, broken SSML, a missing bucket) fails at once; everything else is
+    tried again, which is free: what was bought is adopted.
+    """
+    from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+    return {
+        "retries": RETRIES,
+        "retry_delay": RETRY_DELAY,
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": LONGEST_RETRY_DELAY,
+        "retry_policy": ExceptionRetryPolicy(
+            rules=[
+                RetryRule(exception="narration.errors.PermanentNarrationError", action=RetryAction.FAIL),
+            ]
+        ),
+    }

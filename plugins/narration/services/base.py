@@ -1,0 +1,157 @@
+"""What the reconciling operator, the plan and the status sweep ask of any speech service."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from narration.errors import NarrationError
+
+if TYPE_CHECKING:
+    from narration.synthesis.orders import OrderLimits, WantedClip
+    from narration.synthesis.planning import ServiceRules
+    from narration.synthesis.profile import VoiceProfile
+    from narration.synthesis.reconcile import Job
+
+
+class AudioMissingError(NarrationError):
+    """A job that should be finished has no audio where the service said it would be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purchases:
+    """
+    What came of asking for some clips.
+
+    :param jobs: jobs that the service accepted.
+    :param refused: clip keys that it refused for good, with its reason: nothing was bought.
+    :param lost: clip keys whose answer did not arrive: they may have been bought or not.
+    :param throttled: clip keys that it had no room for, or that there was no time to ask for: nothing was bought.
+    :param failure: what ended the buying before every clip was asked for; to be raised once the rest is recorded.
+    """
+
+    jobs: tuple[Job, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
+    throttled: tuple[str, ...] = ()
+    failure: Exception | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """
+    The jobs that make some clips.
+
+    :param jobs: in any state.
+    :param listed: whether the account's list was gone through, and not only what was known already asked about.
+    """
+
+    jobs: tuple[Job, ...]
+    listed: bool
+
+
+class SpeechService(ABC):
+    """
+    A speech service, as far as the paid-job protocol needs it.
+
+    An adapter holds no state of its own between calls and decides nothing: it asks and it buys what it is told to.
+    It is made anew in every process from :meth:`connection`.
+    """
+
+    name: ClassVar[str]
+    settle_seconds: ClassVar[float]
+    """How long after a lost reply the service's list is not believed when it does not show the job."""
+    portion: ClassVar[int]
+    """How many clips are bought between two writes of the order's record."""
+
+    @property
+    @abstractmethod
+    def account(self) -> str:
+        """Who pays: the same text for the same payer, in every process."""
+
+    @abstractmethod
+    def connection(self) -> dict[str, Any]:
+        """Give what another process needs to make the same adapter, as JSON types and without secrets."""
+
+    @abstractmethod
+    def check_output(self) -> None:
+        """
+        Make sure, before anything is bought, that the audio will have somewhere to go.
+
+        :raises narration.errors.PermanentNarrationError: naming what is missing and the remedy.
+        """
+
+    @abstractmethod
+    def profile(
+        self,
+        *,
+        voice: str,
+        engine: str,
+        language_code: str | None,
+        audio_format: str,
+        sample_rate: int | None,
+        lexicons: Sequence[str],
+    ) -> VoiceProfile:
+        """
+        Make the voice profile that takes effect, as the account really offers it.
+
+        :raises narration.errors.PermanentNarrationError: if it does not, naming the remedy.
+        """
+
+    @abstractmethod
+    def rules(self, profile: VoiceProfile) -> ServiceRules:
+        """Give the rules by which paragraphs are measured, split and refused."""
+
+    @abstractmethod
+    def order_limits(self, *, paragraphs_per_order: int) -> OrderLimits:
+        """Give the limits of one order: the service's, and no more than what was asked for."""
+
+    @abstractmethod
+    def check_unchanged(self, profile: VoiceProfile) -> None:
+        """
+        Make sure, before a purchase, that what the profile names at the service is still what it was when planned.
+
+        :raises narration.errors.PermanentNarrationError: if it is not: the audio would go under the wrong clip key.
+        """
+
+    @abstractmethod
+    def find_jobs(self, clips: Collection[WantedClip], *, known: Collection[Job], listed_at: float | None) -> Ledger:
+        """
+        Find every job that makes one of the clips, in any state: the ledger.
+
+        :param clips: those that the store does not hold.
+        :param known: jobs that the order's record remembers, in whatever state it saw them: hints, to be checked.
+        :param listed_at: when the account's jobs were last gone through for these clips; ``None`` for never.
+            A service whose list begins with the newest job may stop there.
+        """
+
+    @abstractmethod
+    def buy(self, clips: Sequence[WantedClip], *, profile: VoiceProfile) -> Purchases:
+        """
+        Ask the service to make some clips. The only call that costs money; never repeated by itself.
+
+        Sends nothing later than half of :attr:`settle_seconds` after it was called: the intent that was written
+        before it must not have lapsed when a request goes out.
+        """
+
+    @abstractmethod
+    def fetch(self, job: Job) -> dict[str, bytes]:
+        """
+        Fetch the audio of a finished job, by clip key.
+
+        :raises AudioMissingError: if it is not there (yet).
+        """
+
+    @abstractmethod
+    async def outstanding_jobs(self) -> frozenset[str]:
+        """
+        List the ids of the account's jobs that are not finished yet, for the shared status sweep.
+
+        May keep a connection open from one call to the next, until :meth:`close`.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close what :meth:`outstanding_jobs` keeps open."""

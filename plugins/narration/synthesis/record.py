@@ -1,0 +1,149 @@
+"""The record of an order: what was intended, answered, and found to be bad. A cache, never the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from narration.synthesis.reconcile import Job, JobState
+
+CLOCK_SKEW_SECONDS = 300.0
+
+
+@dataclass(kw_only=True)
+class OrderRecord:
+    """
+    What is remembered of one order between attempts.
+
+    :param jobs: jobs known for the order, by id, as they were last seen.
+    :param buyers: the Airflow run that bought a job, by job id, as far as known: for the bill, not for decisions.
+    :param intents: clips about to be bought: when (seconds since the epoch) and by which run. Written before the
+        purchase and removed with its answer, so what is left says: look at the service's list before you buy.
+    :param rejected: why the audio of a job was not accepted, by job id.
+    :param missing_since: when the audio of a finished job was first found not to be there, by job id.
+    :param listed_at: when the service's list was last gone through for this order.
+    :param elsewhere: jobs that came to be known by :meth:`join`; not kept.
+    """
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    buyers: dict[str, str] = field(default_factory=dict)
+    intents: dict[str, tuple[float, str]] = field(default_factory=dict)
+    rejected: dict[str, str] = field(default_factory=dict)
+    missing_since: dict[str, float] = field(default_factory=dict)
+    listed_at: float | None = None
+    elsewhere: list[Job] = field(default_factory=list, compare=False)
+    _settled: set[tuple[str, tuple[float, str]]] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the record as JSON types."""
+        return {
+            "jobs": [asdict(job) for job in self.jobs.values()],
+            "buyers": self.buyers,
+            "intents": {key: list(intent) for key, intent in self.intents.items()},
+            "rejected": self.rejected,
+            "missing_since": self.missing_since,
+            "listed_at": self.listed_at,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any] | None) -> OrderRecord:
+        """Read back what :meth:`to_dict` gave; ``None`` gives an empty record."""
+        if data is None:
+            return cls()
+        jobs = [
+            Job(**{**job, "clip_keys": tuple(job["clip_keys"]), "state": JobState(job["state"])})
+            for job in data["jobs"]
+        ]
+        return cls(
+            jobs={job.job_id: job for job in jobs},
+            buyers=dict(data["buyers"]),
+            intents={key: (float(at), str(run)) for key, (at, run) in data["intents"].items()},
+            rejected=dict(data["rejected"]),
+            missing_since=dict(data["missing_since"]),
+            listed_at=data["listed_at"],
+        )
+
+    def intend(self, keys: Iterable[str], *, now: float, run_id: str) -> None:
+        """Note that clips are about to be bought."""
+        self.intents.update(dict.fromkeys(keys, (now, run_id)))
+
+    def answered(self, keys: Iterable[str]) -> None:
+        """Note that the service answered, one way or the other."""
+        for key in keys:
+            if key in self.intents:
+                self._settled.add((key, self.intents.pop(key)))
+
+    def bought(self, job: Job, *, run_id: str) -> None:
+        """Note a purchase that the service confirmed."""
+        self.jobs[job.job_id] = job
+        self.buyers[job.job_id] = run_id
+        self.answered(job.clip_keys)
+
+    def join(self, other: OrderRecord) -> None:
+        """Take over what another run, or an attempt that was taken for dead, has written meanwhile."""
+        new = [job for job in other.jobs.values() if job.job_id not in self.jobs]
+        self.elsewhere.extend(new)
+        self.jobs.update({job.job_id: job for job in new})
+        self.buyers = {**other.buyers, **self.buyers}
+        self.rejected = {**other.rejected, **self.rejected}
+        for key, intent in other.intents.items():
+            if (key, intent) not in self._settled:
+                self.intents[key] = max(intent, self.intents.get(key, intent))
+
+    def adopt(self, jobs: Iterable[Job]) -> tuple[str, ...]:
+        """
+        Take over what the service says.
+
+        A job for which a purchase was begun without an answer is that purchase: it settles the intent and is put
+        down to the run that began it.
+
+        :return: ids of jobs that were not known before.
+        """
+        new = []
+        for job in jobs:
+            new_here = job.job_id not in self.jobs
+            if new_here:
+                new.append(job.job_id)
+            for key in job.clip_keys:
+                at, run_id = self.intents.get(key, (float("inf"), ""))
+                # The clocks of the worker and of the service differ; a job that is older still is another purchase.
+                meant = job.created_at is not None and job.created_at >= at - CLOCK_SKEW_SECONDS
+                if new_here and meant:
+                    self.buyers[job.job_id] = run_id
+                if meant or job.state is not JobState.FAILED:
+                    self.answered([key])
+            self.jobs[job.job_id] = job
+        return tuple(new)
+
+    def judged(self, jobs: Iterable[Job], *, now: float, grace: float) -> list[Job]:
+        """
+        See jobs as they count for the decision, after their audio was asked for.
+
+        Audio that was not accepted makes a job a failed one. Audio that is not there yet keeps a job active for
+        ``grace`` seconds, and makes it a failed one after that.
+        """
+        return [self._after_looking(job, now=now, grace=grace) for job in self.acceptable(jobs)]
+
+    def acceptable(self, jobs: Iterable[Job]) -> list[Job]:
+        """See jobs as they count before their audio is asked for: what was rejected once is a failed job."""
+        return [
+            replace(job, state=JobState.FAILED, reason=self.rejected[job.job_id], flawed=True)
+            if job.job_id in self.rejected
+            else job
+            for job in jobs
+        ]
+
+    def _after_looking(self, job: Job, *, now: float, grace: float) -> Job:
+        if job.state is not JobState.SUCCEEDED or job.job_id not in self.missing_since:
+            return job
+        waited = now - self.missing_since[job.job_id]
+        if waited < grace:
+            return replace(job, state=JobState.ACTIVE)
+        reason = f"completed, but its audio had not appeared after {round(waited)} s"
+        return replace(job, state=JobState.FAILED, reason=reason)
+
+    def unsettled(self, *, now: float, settle_seconds: float) -> dict[str, float]:
+        """Give the keys whose purchase is in doubt, each with the moment at which the doubt ends."""
+        ends = {key: at + settle_seconds for key, (at, _) in self.intents.items()}
+        return {key: end for key, end in ends.items() if end > now}

@@ -1,0 +1,143 @@
+"""One look at an account's unfinished jobs per tick, shared by every trigger of a triggerer that waits on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+from weakref import WeakKeyDictionary
+
+log = logging.getLogger(__name__)
+
+_PAUSE_PER_LOOK = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """
+    What one sweep saw.
+
+    :param outstanding: ids of the account's unfinished jobs; empty when the sweep failed.
+    :param error: why the sweep failed, if it did.
+    """
+
+    outstanding: frozenset[str] = frozenset()
+    error: str | None = None
+
+
+class SharedSweep:
+    """
+    Ask a service once per tick which jobs are unfinished, and tell everybody who waits.
+
+    The cost of waiting is one listing per tick and account, however many orders wait: Polly allows ten Get and List
+    calls per second for a whole account, which a thousand waiting tasks that asked for themselves would use up many
+    times over. The sweep runs while somebody watches and ends with its last watcher. From the end of one look to the
+    next it rests for the shortest interval of its watchers, and longer when the account is so busy that a look takes
+    long: looking takes up at most a fifth of the time.
+
+    :param look: fetches the ids of the account's unfinished jobs.
+    :param close: closes what ``look`` keeps open; called when the last watcher has gone.
+    """
+
+    _running: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, SharedSweep]]] = WeakKeyDictionary()
+
+    def __init__(
+        self,
+        *,
+        look: Callable[[], Awaitable[frozenset[str]]],
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._look = look
+        self._close = close
+        self._changed = asyncio.Condition()
+        self._begun = 0
+        self._finished = 0
+        self._last = Sighting()
+        self._intervals: list[float] = []
+        self._joined = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def watching(
+        cls,
+        key: Hashable,
+        *,
+        look: Callable[[], Awaitable[frozenset[str]]],
+        interval: float,
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> AsyncIterator[SharedSweep]:
+        """
+        Join the sweep of an account, starting it if nobody watches yet.
+
+        :param key: the account; watchers with the same key share one sweep, at the shortest of their intervals.
+        """
+        sweeps = cls._running.setdefault(asyncio.get_running_loop(), {})
+        sweep = sweeps.get(key)
+        if sweep is None:
+            sweep = sweeps[key] = cls(look=look, close=close)
+            sweep._task = asyncio.create_task(sweep._run())
+        sweep._intervals.append(interval)
+        sweep._joined.set()
+        try:
+            yield sweep
+        finally:
+            sweep._intervals.remove(interval)
+            if not sweep._intervals:
+                sweeps.pop(key, None)
+                if sweep._task is not None:
+                    sweep._task.cancel()
+                    await asyncio.gather(sweep._task, return_exceptions=True)
+                if sweep._close is not None:
+                    await sweep._close()
+
+    async def sightings(self) -> AsyncIterator[Sighting]:
+        """
+        Give every sighting whose look began after this call.
+
+        The look that may be under way is skipped: it may have begun before the watcher's jobs were bought, and not
+        to see them would then mean nothing.
+        """
+        seen = self._begun
+        while True:
+            async with self._changed:
+                while self._finished <= seen:
+                    await self._changed.wait()
+                seen = self._finished
+                sighting = self._last
+            yield sighting
+
+    async def _until_due(self, *, ended: float, took: float) -> None:
+        """Wait for the next look; somebody who joins with a shorter interval brings it forward."""
+        while True:
+            due = ended + max(min(self._intervals, default=0.0), _PAUSE_PER_LOOK * took)
+            self._joined.clear()
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._joined.wait()
+            except TimeoutError:
+                return
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        took = 0.0
+        while True:
+            await self._until_due(ended=loop.time(), took=took)
+            self._begun += 1
+            begun = loop.time()
+            try:
+                sighting = Sighting(outstanding=await self._look())
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                # Whatever it is, the watchers decide how long to bear it; the sweep goes on.
+                log.warning("The status sweep failed and is repeated: %s: %s", type(error).__name__, error)
+                sighting = Sighting(error=f"{type(error).__name__}: {error}")
+            took = loop.time() - begun
+            async with self._changed:
+                self._last = sighting
+                self._finished = self._begun
+                self._changed.notify_all()

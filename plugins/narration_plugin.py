@@ -1,0 +1,14 @@
+"""The one file that Airflow loads from plugins/ by itself: what Narration adds to the UI."""
+
+from __future__ import annotations
+
+from airflow.plugins_manager import AirflowPlugin
+
+from narration.links.polly import PollyConsoleLink, PollyOutputObjectLink
+
+
+class NarrationPlugin(AirflowPlugin):
+    """Register the links that the blocks put on a task."""
+
+    name = "narration"
+    operator_extra_links = [PollyOutputObjectLink(), PollyConsoleLink()]  # noqa: RUF012  (Airflow's own shape)

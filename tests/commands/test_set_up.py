@@ -1,0 +1,122 @@
+"""The part of the commands that runs before there is a Python environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.commands.settings import CHECKOUT
+
+SCRIPT = CHECKOUT / "include" / "commands" / "set_up.sh"
+NEEDED = ("sh", "cat", "cksum", "rm", "tail", "grep")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A PATH with what the script needs and no Python."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in NEEDED:
+        found = next(Path(entry) / name for entry in os.get_exec_path() if (Path(entry) / name).exists())
+        (folder / name).symlink_to(found)
+    return folder
+
+
+def command(path: Path, name: str, code: str) -> None:
+    (path / name).write_text(f"#!/bin/sh\n{code}\n")
+    (path / name).chmod(0o755)
+
+
+def run(path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", str(SCRIPT), *arguments],
+        env={"PATH": str(path), "HOME": str(path), **environment},
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_python_that_exists_but_does_not_run_is_passed_over(path: Path) -> None:
+    command(path, "python3.12", "echo 'pyenv: python3.12: command not found' >&2; exit 127")
+    command(path, "python3", f'exec "{sys.executable}" "$@"')
+    answer = run(path, "find")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "python3\n", "")
+
+
+def test_no_suitable_python_is_said_plainly(path: Path) -> None:
+    command(path, "python3", "exit 1")
+    answer = run(path, "find")
+    assert answer.returncode == 1
+    assert "Narration needs Python 3.11 or 3.12" in answer.stdout
+    assert answer.stderr == ""
+
+
+def test_the_python_that_was_named_is_the_one_that_is_used(path: Path) -> None:
+    assert run(path, "find", PYTHON=sys.executable).stdout.strip() == sys.executable
+    answer = run(path, "find", PYTHON="/nowhere/python")
+    assert answer.returncode == 1
+    assert "PYTHON=/nowhere/python" in answer.stdout
+
+
+def test_a_missing_venv_module_is_said_plainly(path: Path) -> None:
+    command(path, "python3.11", f'case "$2" in "import venv"*) exit 1;; esac; exec "{sys.executable}" "$@"')
+    answer = run(path, "run")
+    assert answer.returncode == 1
+    assert "has no venv module" in answer.stdout
+    assert not (path.parent / ".venv").exists()
+
+
+@pytest.fixture
+def environment(path: Path) -> Path:
+    """A checkout whose .venv is there, with an installer that does as it is told."""
+    checkout = path.parent
+    for name in ("requirements.txt", "requirements-local.txt", "requirements-dev.txt", "constraints.txt"):
+        (checkout / name).write_text(f"# {name}\n")
+    programs = checkout / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (checkout / ".venv" / "pyvenv.cfg").write_text("version = 3.11\n")
+    command(programs, "python", 'case "$*" in *"pip config"*|*"pip install"*) exit 1;; esac; exit 0')
+    command(programs, "uv", 'if [ "$1" = --version ]; then echo "uv 0.13.8 (x)"; else echo "$*" >>installed; fi')
+    return checkout
+
+
+def installed(checkout: Path) -> list[str]:
+    log = checkout / "installed"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def test_what_is_installed_is_not_installed_again(environment: Path, path: Path) -> None:
+    first, second = run(path, "run"), run(path, "run")
+    assert "Installing the packages of requirements-local.txt" in first.stdout
+    assert second.stdout == ""
+    assert len(installed(environment)) == 1
+
+
+def test_what_testing_needs_contains_what_running_needs(environment: Path, path: Path) -> None:
+    run(path, "dev")
+    run(path, "run")
+    assert len(installed(environment)) == 1
+    assert "-r requirements-dev.txt -c constraints.txt" in installed(environment)[0]
+
+
+def test_changed_requirements_are_installed(environment: Path, path: Path) -> None:
+    run(path, "run")
+    (environment / "constraints.txt").write_text("av==19\n")
+    run(path, "run")
+    assert len(installed(environment)) == 2
+
+
+def test_a_failed_installation_is_shown_and_tried_again_the_next_time(environment: Path, path: Path) -> None:
+    programs = environment / ".venv" / "bin"
+    command(programs, "uv", 'if [ "$1" = --version ]; then echo "uv 0.13.8"; else echo "no route to host"; exit 2; fi')
+    answer = run(path, "run")
+    assert answer.returncode == 1
+    assert "no route to host" in answer.stdout
+    assert "The packages could not be installed." in answer.stdout
+    assert run(path, "run").returncode == 1

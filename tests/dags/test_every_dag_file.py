@@ -1,0 +1,104 @@
+"""Every Dag file is accounted for, and reading one costs next to nothing and touches nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.serialization.serialized_objects import DagSerialization
+
+REPOSITORY = Path(__file__).parents[2]
+DAGS = REPOSITORY / "dags"
+EXPECTED = {"narrate_polly.py": {"narrate_polly"}, "polly_long_audio.py": {"polly_long_audio"}}
+MOST_SECONDS = 0.5
+
+# Prints what reading the files of the arguments adds to importing Airflow, and what it touches.
+READ = """
+import json, runpy, sys, time
+import airflow.sdk, airflow.models
+airflow.sdk.DAG('empty', schedule=None)  # what every Dag loads besides
+touched = {"opened": [], "sockets": [], "processes": []}
+code = (*sys.path[1:], sys.prefix, sys.base_prefix, *sys.argv[1:])
+def watch(event, arguments):
+    if event == "open" and isinstance(arguments[0], str):
+        path = arguments[0]
+        if not path.startswith(code) or not path.endswith((".py", ".pyc", ".pth", ".txt", "METADATA", ".so", ".toml")):
+            touched["opened"].append(path)
+    elif event.startswith("socket."):
+        touched["sockets"].append(event)
+    elif event.startswith(("subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn")):
+        touched["processes"].append(event)
+sys.addaudithook(watch)
+begun, begun_processor = time.perf_counter(), time.process_time()
+for path in sys.argv[1:]:
+    runpy.run_path(path)
+touched["seconds"], touched["processor_seconds"] = time.perf_counter() - begun, time.process_time() - begun_processor
+touched["heavy"] = sorted({"boto3", "botocore", "aiobotocore", "av", "numpy", "pandas", "pysbd"} & set(sys.modules))
+print(json.dumps(touched))
+"""
+
+
+@pytest.fixture(scope="module")
+def dag_bag():
+    return DagBag(dag_folder=str(DAGS), safe_mode=False)
+
+
+def test_every_file_gives_the_dags_that_it_is_there_for(dag_bag):
+    assert dag_bag.import_errors == {}
+    found: dict[str, set[str]] = {path.name: set() for path in DAGS.rglob("*.py")}
+    for dag in dag_bag.dags.values():
+        found[Path(dag.fileloc).name].add(dag.dag_id)
+    assert found == EXPECTED
+
+
+def test_every_dag_says_what_it_is_and_runs_only_when_asked(dag_bag):
+    for dag in dag_bag.dags.values():
+        assert dag.doc_md.strip()
+        assert dag.tags
+        assert dag.schedule is None
+        assert not dag.catchup
+
+
+def test_every_dag_reaches_the_scheduler_and_comes_back(dag_bag):
+    for dag in dag_bag.dags.values():
+        stored = json.loads(json.dumps(DagSerialization.to_dict(dag)))
+        assert DagSerialization.from_dict(stored).task_dict.keys() == dag.task_dict.keys()
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory):
+    """Read every Dag file in a fresh process, as the Dag processor does."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY / "plugins"),
+        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", READ, *(str(path) for path in sorted(DAGS.glob("*.py")))],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_reading_adds_less_than_half_a_second_to_importing_airflow(reading):
+    # Time of the processor, because a busy machine is not the fault of a Dag file.
+    assert reading["processor_seconds"] < MOST_SECONDS, reading
+
+
+def test_reading_opens_nothing_but_code_and_starts_and_calls_nothing(reading):
+    assert reading["opened"] == []
+    assert reading["sockets"] == []
+    assert reading["processes"] == []
+
+
+def test_reading_loads_no_cloud_sdk_and_no_codecs(reading):
+    assert reading["heavy"] == []

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from narration.synthesis.reconcile import Job, JobState
+from narration.synthesis.record import OrderRecord
+
+
+def job(name: str, *, key: str = "a", state: JobState = JobState.ACTIVE, at: float | None = 100.0) -> Job:
+    return Job(job_id=name, clip_keys=(key,), state=state, created_at=at, output=f"s3://b/{key}.{name}.mp3")
+
+
+def test_a_record_survives_json():
+    record = OrderRecord()
+    record.bought(job("1"), run_id="monday")
+    record.intend(["b"], now=5.0, run_id="monday")
+    record.rejected["1"] = "silent"
+    record.missing_since["1"] = 7.5
+    record.listed_at = 9.0
+
+    assert OrderRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+def test_no_record_is_an_empty_record():
+    assert OrderRecord.from_dict(None) == OrderRecord()
+
+
+@pytest.mark.parametrize("data", [{}, {"jobs": [{"job_id": "1"}]}, []])
+def test_something_else_than_a_record_is_never_taken_for_an_empty_one(data):
+    with pytest.raises((KeyError, TypeError)):
+        OrderRecord.from_dict(data)
+
+
+def test_a_purchase_is_in_doubt_from_its_intent_to_its_answer():
+    record = OrderRecord()
+    record.intend(["a", "b"], now=100.0, run_id="monday")
+    assert set(record.unsettled(now=101.0, settle_seconds=30.0)) == {"a", "b"}
+
+    record.bought(job("1", key="a"), run_id="monday")
+
+    assert record.unsettled(now=101.0, settle_seconds=30.0) == {"b": 130.0}
+
+
+def test_the_doubt_ends_when_the_services_list_can_be_believed():
+    record = OrderRecord()
+    record.intend(["a"], now=100.0, run_id="monday")
+
+    assert record.unsettled(now=130.0, settle_seconds=30.0) == {}
+
+
+def test_a_job_found_at_the_service_settles_the_purchase_and_is_put_down_to_the_run_that_began_it():
+    record = OrderRecord()
+    record.intend(["a"], now=100.0, run_id="monday")
+
+    assert record.adopt([job("1", at=100.4)]) == ("1",)
+
+    assert record.buyers == {"1": "monday"}
+    assert record.intents == {}
+
+
+def test_an_older_failed_job_does_not_settle_a_purchase_that_was_begun_after_it():
+    record = OrderRecord()
+    record.intend(["a"], now=1000.0, run_id="monday")
+
+    record.adopt([job("old", state=JobState.FAILED, at=50.0)])
+
+    assert set(record.intents) == {"a"}
+    assert record.buyers == {}
+
+
+def test_a_job_that_somebody_else_bought_is_adopted_without_a_buyer():
+    record = OrderRecord()
+
+    assert record.adopt([job("1")]) == ("1",)
+    assert record.adopt([job("1", state=JobState.SUCCEEDED)]) == ()
+
+    assert record.buyers == {}
+    assert record.jobs["1"].state is JobState.SUCCEEDED
+
+
+def test_audio_that_was_rejected_makes_its_job_a_failed_one_however_often_the_service_praises_it():
+    record = OrderRecord()
+    record.rejected["1"] = "silent"
+    praised = job("1", state=JobState.SUCCEEDED)
+
+    for seen in (record.acceptable([praised])[0], record.judged([praised], now=0.0, grace=9.0)[0]):
+        assert (seen.state, seen.reason) == (JobState.FAILED, "silent")
+
+
+@pytest.mark.parametrize(("now", "state"), [(109.0, JobState.ACTIVE), (111.0, JobState.FAILED)])
+def test_missing_audio_is_awaited_for_its_grace_and_then_counts_as_a_failure(now, state):
+    record = OrderRecord()
+    record.missing_since["1"] = 100.0
+
+    (seen,) = record.judged([job("1", state=JobState.SUCCEEDED)], now=now, grace=10.0)
+
+    assert seen.state is state
+    if state is JobState.FAILED:
+        assert "had not appeared after 11 s" in seen.reason
+
+
+def test_audio_that_was_missing_is_asked_for_again_at_every_look():
+    record = OrderRecord()
+    record.missing_since["1"] = 100.0
+
+    (seen,) = record.acceptable([job("1", state=JobState.SUCCEEDED)])
+
+    assert seen.state is JobState.SUCCEEDED
+
+
+class TestWhatAnotherAttemptWrote:
+    def test_its_jobs_and_intents_are_taken_over(self):
+        record, other = OrderRecord(), OrderRecord()
+        record.bought(job("1", key="a"), run_id="monday")
+        other.bought(job("2", key="b"), run_id="tuesday")
+        other.intend(["c"], now=100.0, run_id="tuesday")
+
+        record.join(other)
+
+        assert set(record.jobs) == {"1", "2"}
+        assert record.buyers == {"1": "monday", "2": "tuesday"}
+        assert record.unsettled(now=101.0, settle_seconds=30.0) == {"c": 130.0}
+        assert [found.job_id for found in record.elsewhere] == ["2"]
+
+    def test_an_intent_of_its_own_that_was_answered_does_not_come_back(self):
+        record, written = OrderRecord(), OrderRecord()
+        for one in (record, written):
+            one.intend(["a"], now=100.0, run_id="monday")
+        record.answered(["a"])
+
+        record.join(written)
+
+        assert record.intents == {}
+
+    def test_the_later_of_two_intents_counts(self):
+        record, other = OrderRecord(), OrderRecord()
+        record.intend(["a"], now=100.0, run_id="monday")
+        other.intend(["a"], now=120.0, run_id="tuesday")
+
+        record.join(other)
+
+        assert record.intents == {"a": (120.0, "tuesday")}
+
+    def test_what_is_known_here_is_newer_than_what_was_written(self):
+        record, written = OrderRecord(), OrderRecord()
+        record.adopt([job("1", state=JobState.SUCCEEDED)])
+        written.adopt([job("1", state=JobState.ACTIVE)])
+
+        record.join(written)
+
+        assert record.jobs["1"].state is JobState.SUCCEEDED
+        assert record.elsewhere == []

@@ -1,0 +1,139 @@
+"""One look at an account's unfinished jobs per tick, however many wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from narration.triggers.sweep import SharedSweep, Sighting
+
+INTERVAL = 0.01
+
+
+class Account:
+    """Answers looks; counts them; can be made to fail or to take its time."""
+
+    def __init__(self, *jobs: str) -> None:
+        self.jobs = frozenset(jobs)
+        self.looks = 0
+        self.error: Exception | None = None
+        self.answering = asyncio.Event()
+        self.answering.set()
+
+    async def look(self) -> frozenset[str]:
+        self.looks += 1
+        seen = self.jobs
+        await self.answering.wait()
+        if self.error is not None:
+            raise self.error
+        return seen
+
+
+async def first(sightings: AsyncIterator[Sighting]) -> Sighting:
+    async with asyncio.timeout(5):
+        return await anext(sightings)
+
+
+async def test_a_watcher_is_told_what_is_unfinished():
+    account = Account("1", "2")
+    async with SharedSweep.watching("polly:a", look=account.look, interval=INTERVAL) as sweep:
+        assert await first(sweep.sightings()) == Sighting(outstanding=frozenset({"1", "2"}))
+
+
+async def test_a_hundred_watchers_cost_no_more_looks_than_one():
+    account = Account("1")
+
+    async def watch() -> None:
+        async with SharedSweep.watching("polly:a", look=account.look, interval=INTERVAL) as sweep:
+            sightings = sweep.sightings()
+            for _ in range(3):
+                await first(sightings)
+
+    await asyncio.gather(*(watch() for _ in range(100)))
+
+    assert account.looks <= 4
+
+
+async def test_two_accounts_are_looked_at_separately():
+    one, other = Account("1"), Account("2")
+    async with SharedSweep.watching("polly:a", look=one.look, interval=INTERVAL) as first_sweep:
+        async with SharedSweep.watching("polly:b", look=other.look, interval=INTERVAL) as second_sweep:
+            assert (await first(second_sweep.sightings())).outstanding == {"2"}
+            assert (await first(first_sweep.sightings())).outstanding == {"1"}
+
+
+async def test_a_look_that_began_before_the_watcher_came_tells_it_nothing():
+    # It may have begun before the watcher's jobs were bought; not to see them would then mean nothing.
+    account = Account()
+    account.answering.clear()
+    async with SharedSweep.watching("polly:a", look=account.look, interval=INTERVAL):
+        while not account.looks:
+            await asyncio.sleep(0.001)
+        account.jobs = frozenset({"bought meanwhile"})
+        async with SharedSweep.watching("polly:a", look=account.look, interval=INTERVAL) as sweep:
+            waiting = asyncio.create_task(first(sweep.sightings()))
+            await asyncio.sleep(0.005)
+            account.answering.set()
+
+            assert (await waiting).outstanding == {"bought meanwhile"}
+
+
+async def test_a_failed_look_is_passed_on_and_repeated():
+    account = Account("1")
+    account.error = RuntimeError("no answer")
+    async with SharedSweep.watching("polly:a", look=account.look, interval=INTERVAL) as sweep:
+        sightings = sweep.sightings()
+        assert await first(sightings) == Sighting(error="RuntimeError: no answer")
+        account.error = None
+        assert (await first(sightings)).outstanding == {"1"}
+
+
+async def test_the_sweep_ends_with_its_last_watcher_and_begins_anew_for_the_next():
+    account = Account("1")
+    for expected in (1, 2):
+        async with SharedSweep.watching("polly:a", look=account.look, interval=INTERVAL) as sweep:
+            await first(sweep.sightings())
+        looks = account.looks
+        await asyncio.sleep(5 * INTERVAL)
+        assert account.looks == looks >= expected
+
+
+async def test_a_watcher_that_is_cancelled_leaves_the_sweep_to_the_others():
+    account = Account("1")
+
+    async def wait_for_ever() -> None:
+        async with SharedSweep.watching("polly:a", look=account.look, interval=INTERVAL) as sweep:
+            async for _ in sweep.sightings():
+                pass
+
+    leaving = asyncio.create_task(wait_for_ever())
+    async with SharedSweep.watching("polly:a", look=account.look, interval=INTERVAL) as sweep:
+        await asyncio.sleep(INTERVAL)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert (await first(sweep.sightings())).outstanding == {"1"}
+
+
+async def test_whoever_waits_less_patiently_sets_the_rhythm():
+    account = Account("1")
+    async with SharedSweep.watching("polly:a", look=account.look, interval=600):
+        await asyncio.sleep(0)
+        async with SharedSweep.watching("polly:a", look=account.look, interval=INTERVAL) as sweep:
+            await first(sweep.sightings())
+    assert account.looks >= 1
+
+
+async def test_what_a_look_keeps_open_is_closed_with_the_last_watcher():
+    account, closed = Account("1"), []
+
+    async def close() -> None:
+        closed.append(True)
+
+    async with SharedSweep.watching("polly:a", look=account.look, interval=INTERVAL, close=close):
+        async with SharedSweep.watching("polly:a", look=account.look, interval=INTERVAL, close=close) as sweep:
+            await first(sweep.sightings())
+        assert not closed
+    assert closed == [True]
