@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -27,7 +27,7 @@ PARALLEL_REQUESTS = 8
 _S3 = ("s3", "s3a", "s3n")
 _CLIENTS = ("botocore.", "aiobotocore.", "aiohttp.")
 
-SUFFIXES = {"mp3": "mp3", "ogg_vorbis": "ogg", "ogg_opus": "ogg", "pcm": "pcm", "mulaw": "ulaw", "alaw": "alaw"}
+SUFFIXES = {"wav": "wav", "mp3": "mp3", "ogg_vorbis": "ogg", "ogg_opus": "ogg", "pcm": "pcm", "mulaw": "ulaw", "alaw": "alaw"}
 
 
 class StoreError(NarrationError):
@@ -129,6 +129,7 @@ class Store:
         clips/<first two characters>/<clip key>.<suffix>   audio, verified
         clips/<first two characters>/<clip key>.json       its facts; a clip is in the store if this file is there
         clips/<first two characters>/<clip key>.claim-N.json   who is buying it, or bought it
+        clips/<first two characters>/<clip key>.boundaries.json   when its words and sentences are spoken, if known
         orders/<order id>.json                             what an order wants
         orders/<order id>.record.json                      what became of it: a cache of the service's own list
         documents/, plans/                                 what one run hands from task to task
@@ -281,8 +282,15 @@ class Store:
     def _clip_parts(key: str, suffix: str) -> tuple[str, str, str]:
         return ("clips", key[:2], f"{key}.{suffix}")
 
-    def add_clip(self, clip: StoredClip, *, data: bytes) -> None:
-        """Add a verified clip: first its audio, then the facts that make it count."""
+    def add_clip(self, clip: StoredClip, *, data: bytes, boundaries: Mapping[str, Any] | None = None) -> None:
+        """
+        Add a verified clip: first its audio, then the facts that make it count.
+
+        :param boundaries: when its words and sentences are spoken, as in
+            :class:`narration.services.base.FetchedClip`.
+        """
+        if boundaries is not None:
+            self.write_json(*self._clip_parts(clip.clip_key, "boundaries.json"), value=dict(boundaries))
         self.write(*self._clip_parts(clip.clip_key, SUFFIXES[clip.audio_format]), data=data)
         self.write_json(*self._clip_parts(clip.clip_key, "json"), value=asdict(clip))
 
@@ -302,6 +310,13 @@ class Store:
         """Give the facts of those of the clips that the store holds."""
         found = self.parallel(self.clip, tuple(dict.fromkeys(keys)))
         return {clip.clip_key: clip for clip in found if clip is not None}
+
+    def boundaries(self, key: str) -> dict[str, Any] | None:
+        """Give when the words and sentences of a clip are spoken; ``None`` if the service did not tell."""
+        try:
+            return self.read_json(*self._clip_parts(key, "boundaries.json"))
+        except FileNotFoundError:
+            return None
 
     def clip_audio(self, clip: StoredClip) -> bytes:
         """

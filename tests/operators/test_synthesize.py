@@ -158,11 +158,11 @@ class TestADeathAtAnyMoment:
         bench.wait_for_jobs(3)
         add, added = Store.add_clip, []
 
-        def add_one_and_die(self, clip, *, data):
+        def add_one_and_die(self, clip, **kwargs):
             if added:
                 raise Killed
             added.append(clip)
-            add(self, clip, data=data)
+            add(self, clip, **kwargs)
 
         with mock.patch.object(Store, "add_clip", add_one_and_die), pytest.raises(Killed):
             bench.operator(order).execute(run.context)
@@ -482,7 +482,9 @@ class TestAudioThatIsNotThereOrNotRight:
         assert bench.bought == 3
         clip = bench.store.clip(first.clip_key)
         assert clip.job_id not in rejected
-        (reason,) = bench.record(order)["rejected"].values()
+        ((reason,),) = (
+            [defect["reason"] for defect in defects.values()] for defects in bench.record(order)["defects"].values()
+        )
         assert "One, paragraph 1 (line 7 of story.txt): its audio was not accepted" in reason
 
     def test_without_store_and_record_the_good_audio_is_found_again(self, bench, run):

@@ -127,7 +127,7 @@ class TestTheLedger:
                     yield task
 
             with mock.patch.object(PollyHook, "list_speech_synthesis_tasks", listing):
-                ledger = service().find_jobs(clips, known=known, listed_at=listed_at)
+                ledger = service().find_jobs(clips, known=known, listed_at=listed_at, intended={})
             return list(ledger.jobs), len(asked)
 
         return find
@@ -200,7 +200,7 @@ class TestFetching:
         job = Job(job_id="1", clip_keys=("a",), state=JobState.SUCCEEDED, output=f"s3://{BUCKET}/nothing.mp3")
 
         with pytest.raises(AudioMissingError, match=r"nothing\.mp3.*task 1.*is not there"):
-            service().fetch(job)
+            list(service().fetch(job))
 
 
 async def test_what_is_unfinished_is_listed_in_both_states(bench):
@@ -211,7 +211,7 @@ async def test_what_is_unfinished_is_listed_in_both_states(bench):
     calls = bench.calls(LIST)
     asking = service()
 
-    assert stuck in await asking.outstanding_jobs()
+    assert stuck in await asking.outstanding_jobs({stuck})
 
     assert bench.calls(LIST) == calls + 2
     await asking.close()
@@ -244,7 +244,7 @@ class TestALaggingService:
     def test_a_job_that_was_accepted_a_moment_ago_is_believed_although_nothing_shows_it(self, bench, count):
         known = self.known(count, age=2)
 
-        ledger = service().find_jobs(self.wanted(known), known=known, listed_at=None)
+        ledger = service().find_jobs(self.wanted(known), known=known, listed_at=None, intended={})
 
         assert {job.job_id: job.state for job in ledger.jobs} == dict.fromkeys(
             (j.job_id for j in known), JobState.ACTIVE
@@ -253,7 +253,7 @@ class TestALaggingService:
     def test_a_job_that_polly_must_have_forgotten_is_given_up(self, bench):
         known = self.known(2, age=73 * 3600)
 
-        assert service().find_jobs(self.wanted(known), known=known, listed_at=None).jobs == ()
+        assert service().find_jobs(self.wanted(known), known=known, listed_at=None, intended={}).jobs == ()
 
 
 class TestQuotas:

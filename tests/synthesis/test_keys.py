@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narration.synthesis.keys import KEY_LENGTH, clip_key, digest, order_id
+from narration.synthesis.keys import KEY_LENGTH, clip_key, digest, job_key, order_id, order_of
 from narration.synthesis.profile import Lexicon, VoiceProfile
 
 PROFILE = VoiceProfile(
@@ -79,3 +79,33 @@ def test_an_order_is_named_by_its_clips_and_by_who_pays_and_by_nothing_else():
 @given(st.dictionaries(st.text(max_size=5), st.integers(), max_size=5))
 def test_the_order_of_a_dictionary_does_not_change_its_digest(value):
     assert digest(dict(reversed(value.items()))) == digest(value)
+
+
+class TestJobKeys:
+    ORDER = "0123456789" * 4
+
+    def name(self, *keys: str, attempt: int = 0) -> str:
+        return job_key(order=self.ORDER, clip_keys=keys, attempt=attempt)
+
+    def test_the_same_purchase_has_the_same_name_everywhere(self):
+        assert self.name("a", "b") == self.name("a", "b")
+
+    def test_other_clips_another_order_of_inputs_and_another_attempt_are_other_purchases(self):
+        assert len({self.name("a", "b"), self.name("b", "a"), self.name("a"), self.name("a", "b", attempt=1)}) == 4
+
+    def test_the_name_tells_the_order_and_leaves_room_for_a_prefix_in_an_id_of_64_characters(self):
+        assert order_of(self.name("a")) == self.ORDER
+        assert len("narration-" + self.name("a")) <= 64
+
+    @pytest.mark.parametrize("text", ["", "lesson-7", "0" * 40, "0" * 40 + "-xyz", "g" * 40 + "-" + "0" * 12])
+    def test_what_is_not_a_job_key_has_no_order(self, text):
+        assert order_of(text) == ""
+
+
+def test_options_are_part_of_the_key_and_their_absence_is_not():
+    assert "options" not in PROFILE.to_dict()
+    styled = replace(PROFILE, options=(("style", "chat"),))
+
+    assert key(styled) != key()
+    assert VoiceProfile.from_dict(styled.to_dict()) == styled
+    assert (styled.option("style"), styled.option("rate")) == ("chat", None)

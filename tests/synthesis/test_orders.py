@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -83,3 +84,39 @@ def test_an_order_survives_json():
 def test_an_order_that_may_hold_nothing_is_refused(limits):
     with pytest.raises(ValueError, match="at least one"):
         pack([clip("a")], profile=PROFILE, limits=limits, account=ACCOUNT)
+
+
+class TestAMinimum:
+    @staticmethod
+    def lengths(texts: list[str], *, limit: int, minimum: int) -> list[list[int]]:
+        limits = OrderLimits(clips=limit, min_characters=minimum)
+        orders = pack([clip(text) for text in texts], profile=PROFILE, limits=limits, account=ACCOUNT)
+        return [[len(wanted.text) for wanted in order.clips] for order in orders]
+
+    def test_an_order_goes_on_over_its_paragraphs_until_it_is_long_enough(self):
+        assert self.lengths(["a" * 4, "b" * 4, "c" * 12, "d" * 12], limit=1, minimum=10) == [[4, 4, 12], [12]]
+
+    def test_what_is_left_at_the_end_and_too_short_goes_with_the_order_before(self):
+        assert self.lengths(["a" * 12, "b" * 12, "c" * 3], limit=1, minimum=10) == [[12], [12, 3]]
+
+    def test_a_document_that_is_too_short_as_a_whole_is_one_order_all_the_same(self):
+        assert self.lengths(["a", "bb"], limit=1, minimum=10) == [[1, 2]]
+
+    def test_characters_that_are_billed_twice_count_once(self):
+        twice = replace(clip("a" * 6), characters=12)
+        orders = pack(
+            [twice, clip("b" * 6), clip("c" * 12)],
+            profile=PROFILE,
+            limits=OrderLimits(clips=1, min_characters=10),
+            account=ACCOUNT,
+        )
+
+        assert [len(order.clips) for order in orders] == [2, 1]
+
+    @given(TEXTS, st.integers(1, 4), st.integers(0, 20))
+    def test_every_order_is_long_enough_if_the_document_is(self, texts, limit, minimum):
+        lengths = self.lengths(texts, limit=limit, minimum=minimum)
+
+        assert sum(map(len, lengths)) == len(set(texts))
+        if len(lengths) > 1:
+            assert all(sum(order) >= minimum for order in lengths)

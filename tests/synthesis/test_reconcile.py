@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,14 +88,6 @@ def test_a_clip_that_was_refused_once_but_exists_now_is_collected():
     assert decide(wanted=("a",), stored=(), jobs=[done], refused=("a",)).collect == (done,)
 
 
-@pytest.mark.parametrize(("room", "bought", "later"), [(2, ("a", "b"), ("c",)), (0, (), ("a", "b", "c"))])
-def test_no_more_is_bought_than_there_is_room_for(room, bought, later):
-    decision = decide(wanted=("a", "b", "c"), stored=(), jobs=(), room=room)
-
-    assert (decision.buy, decision.postponed) == (bought, later)
-    assert decision.outstanding
-
-
 def test_a_clip_wanted_twice_is_bought_once():
     assert decide(wanted=("a", "a"), stored=(), jobs=()).buy == ("a",)
 
@@ -120,7 +111,6 @@ SITUATIONS = st.fixed_dictionaries(
         "jobs": JOBS,
         "unsettled": st.sets(KEYS),
         "refused": st.sets(KEYS),
-        "room": st.none() | st.integers(0, 4),
         "failures_counted_since": st.floats(0, 100),
         "max_failures": st.integers(1, 3),
     }
@@ -136,7 +126,7 @@ def test_what_exists_or_may_exist_is_never_bought(situation):
     decision = decide(**situation)
 
     existing = situation["stored"] | keys_with(situation, ACTIVE) | keys_with(situation, SUCCEEDED)
-    assert not set(decision.buy + decision.postponed) & (existing | situation["unsettled"] | situation["refused"])
+    assert not set(decision.buy) & (existing | situation["unsettled"] | situation["refused"])
 
 
 @given(SITUATIONS)
@@ -151,23 +141,21 @@ def test_every_wanted_clip_has_exactly_one_outcome(situation):
             key in collected and key not in situation["stored"],
             key in awaited and key not in collected | situation["stored"],
             key in decision.buy,
-            key in decision.postponed,
             key in decision.unsettled,
             key in decision.exhausted,
             key in situation["refused"] and key not in collected | awaited | situation["stored"],
         ]
         assert outcomes.count(True) == 1, (key, outcomes)
-    named = {*decision.buy, *decision.postponed, *decision.unsettled, *decision.exhausted}
+    named = {*decision.buy, *decision.unsettled, *decision.exhausted}
     assert named <= set(situation["wanted"])
 
 
 @given(SITUATIONS)
-def test_nothing_is_bought_beyond_the_room_or_after_too_many_failures(situation):
+def test_nothing_is_bought_after_too_many_failures(situation):
     decision = decide(**situation)
 
-    assert situation["room"] is None or len(decision.buy) <= situation["room"]
     since = situation["failures_counted_since"]
-    for key in decision.buy + decision.postponed:
+    for key in decision.buy:
         failed = [
             one
             for one in situation["jobs"]
@@ -181,9 +169,9 @@ def test_buying_what_was_decided_leaves_nothing_to_buy(situation):
     decision = decide(**situation)
     bought = [job(f"new {key}", ACTIVE, key) for key in decision.buy]
 
-    again = decide(**{**situation, "jobs": situation["jobs"] + bought, "room": None})
+    again = decide(**{**situation, "jobs": situation["jobs"] + bought})
 
-    assert set(again.buy) == set(decision.postponed)
+    assert again.buy == ()
 
 
 @given(SITUATIONS, st.randoms())

@@ -16,7 +16,8 @@ def test_a_record_survives_json():
     record = OrderRecord()
     record.bought(job("1"), run_id="monday")
     record.intend(["b"], now=5.0, run_id="monday")
-    record.rejected["1"] = "silent"
+    record.purchases["order-1"] = ("a", "b")
+    record.reject(record.jobs["1"], "a", reason="silent", flawed=True)
     record.missing_since["1"] = 7.5
     record.listed_at = 9.0
 
@@ -82,8 +83,8 @@ def test_a_job_that_somebody_else_bought_is_adopted_without_a_buyer():
 
 def test_audio_that_was_rejected_makes_its_job_a_failed_one_however_often_the_service_praises_it():
     record = OrderRecord()
-    record.rejected["1"] = "silent"
     praised = job("1", state=JobState.SUCCEEDED)
+    record.reject(praised, "a", reason="silent", flawed=True)
 
     for seen in (record.acceptable([praised])[0], record.judged([praised], now=0.0, grace=9.0)[0]):
         assert (seen.state, seen.reason) == (JobState.FAILED, "silent")
@@ -152,3 +153,58 @@ class TestWhatAnotherAttemptWrote:
 
         assert record.jobs["1"].state is JobState.SUCCEEDED
         assert record.elsewhere == []
+
+
+class TestAJobOfSeveralClips:
+    @staticmethod
+    def of(*keys: str, state: JobState = JobState.SUCCEEDED) -> Job:
+        return Job(job_id="1", clip_keys=keys, state=state, created_at=100.0, job_key="order-1")
+
+    def test_counts_as_failed_for_the_clip_that_was_bad_and_as_it_is_for_the_others(self):
+        record = OrderRecord()
+        done = self.of("a", "b", "c")
+        record.adopt([done])
+        record.reject(done, "b", reason="silent", flawed=True)
+
+        sound, bad = record.acceptable([done])
+
+        assert (sound.clip_keys, sound.state) == (("a", "c"), JobState.SUCCEEDED)
+        assert (bad.clip_keys, bad.state, bad.reason, bad.flawed) == (("b",), JobState.FAILED, "silent", True)
+        assert record.whole(sound) == done
+
+    def test_is_asked_about_again_as_long_as_it_may_give_one_of_the_missing_clips(self):
+        record = OrderRecord()
+        done = self.of("a", "b")
+        record.adopt([done])
+        record.reject(done, "b", reason="no audio", flawed=False)
+
+        (still_good,) = record.known({"a", "b"}, now=0.0, grace=9.0)
+        (of_no_use,) = record.known({"b"}, now=0.0, grace=9.0)
+
+        assert still_good == done
+        assert (of_no_use.state, of_no_use.clip_keys, of_no_use.reason) == (JobState.FAILED, ("a", "b"), "no audio")
+
+    def test_keeps_the_state_that_the_service_gave_it_when_it_was_only_of_no_use(self):
+        record = OrderRecord()
+        done = self.of("a", "b")
+        record.adopt([done])
+        record.reject(done, "b", reason="no audio", flawed=False)
+
+        record.adopt(record.known({"b"}, now=0.0, grace=9.0))
+
+        assert record.jobs["1"] == done
+
+    def test_is_found_among_the_purchases_by_any_of_its_clips(self):
+        record = OrderRecord(purchases={"order-1": ("a", "b"), "order-2": ("c",)})
+
+        assert record.intended(["b", "x"]) == {"order-1": ("a", "b")}
+
+    def test_joined_records_know_the_purchases_and_the_bad_clips_of_both(self):
+        mine, other = OrderRecord(purchases={"order-1": ("a",)}), OrderRecord(purchases={"order-2": ("b",)})
+        mine.reject(self.of("a", "b"), "a", reason="silent", flawed=True)
+        other.reject(self.of("a", "b"), "b", reason="noise", flawed=True)
+
+        mine.join(other)
+
+        assert set(mine.purchases) == {"order-1", "order-2"}
+        assert set(mine.defects["1"]) == {"a", "b"}

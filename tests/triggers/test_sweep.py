@@ -22,7 +22,7 @@ class Account:
         self.answering = asyncio.Event()
         self.answering.set()
 
-    async def look(self) -> frozenset[str]:
+    async def look(self, job_ids: frozenset[str]) -> frozenset[str]:
         self.looks += 1
         seen = self.jobs
         await self.answering.wait()
@@ -137,3 +137,38 @@ async def test_what_a_look_keeps_open_is_closed_with_the_last_watcher():
             await first(sweep.sightings())
         assert not closed
     assert closed == [True]
+
+
+async def test_a_look_is_told_what_everybody_waits_for_and_no_longer_what_nobody_does():
+    asked: list[frozenset[str]] = []
+
+    async def look(job_ids: frozenset[str]) -> frozenset[str]:
+        asked.append(job_ids)
+        return job_ids
+
+    async with SharedSweep.watching("azure:a", look=look, interval=INTERVAL, job_ids=["1", "2"]) as sweep:
+        async with SharedSweep.watching("azure:a", look=look, interval=INTERVAL, job_ids=["2", "3"]):
+            assert (await first(sweep.sightings())).outstanding == {"1", "2", "3"}
+        assert (await first(sweep.sightings())).outstanding == {"1", "2"}
+
+
+class TestWaitingForRoom:
+    @staticmethod
+    async def admitted(account: Account, *, limit: int, waiting: int) -> int:
+        async with SharedSweep.watching("azure:a", look=account.look, interval=60.0) as patient:
+            async with SharedSweep.watching("azure:a", look=account.look, interval=INTERVAL) as sweep:
+                await first(sweep.sightings())
+                return sum(patient.admit(max_active_jobs=limit) for _ in range(waiting))
+
+    async def test_as_many_may_try_as_there_is_room_for(self):
+        assert await self.admitted(Account("1", "2"), limit=3, waiting=5) == 1
+
+    async def test_nobody_tries_while_the_service_is_full_or_cannot_be_asked(self):
+        broken = Account()
+        broken.error = OSError("no route")
+
+        assert await self.admitted(Account("1", "2"), limit=2, waiting=5) == 0
+        assert await self.admitted(broken, limit=2, waiting=5) == 0
+
+    async def test_a_few_try_at_each_look_because_others_may_have_taken_the_room(self):
+        assert await self.admitted(Account(), limit=120, waiting=50) == 4

@@ -24,12 +24,18 @@ class Claims:
     A claim that has lapsed is followed by the next number, which again only one gets.
 
     :param store: shared by everybody who may buy the same clip.
-    :param owner: names the attempt in the claim, for people.
+    :param order_id: the order of this attempt.
+    :param run_id: the run of this attempt; for people.
+    :param hidden_inputs: whether the service's jobs do not show what they make. What another order may have bought is
+        then looked up in its record, and looked for, before its claim counts as lapsed.
     """
 
     store: Store
-    owner: str
+    order_id: str
+    run_id: str
+    hidden_inputs: bool = False
     _numbers: dict[str, int] = field(default_factory=dict)
+    _purchases: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def take(self, keys: Iterable[str], *, record: OrderRecord, now: float, settle_seconds: float) -> list[str]:
         """
@@ -46,21 +52,27 @@ class Claims:
             if other is None:
                 mine.append(key)
             elif other.get("job"):
-                job = _job(other["job"])
+                job = self._job(other)
                 record.join(OrderRecord(jobs={job.job_id: job}))
             else:
                 record.intents[key] = (float(other["at"]), "")
+            if other is not None:
+                record.purchases.update(self._unasked(key, other, record=record))
         return mine
 
     def _claim(self, key: str, *, record: OrderRecord, now: float, settle_seconds: float) -> dict[str, Any] | None:
         number = 1
-        while not self.store.claim(key, number=number, value={"at": now, "owner": self.owner}):
+        while not self.store.claim(key, number=number, value=self._value(now)):
             other = self.store.read_claim(key, number=number)
-            if not self._lapsed(other, record=record, now=now, settle_seconds=settle_seconds):
+            lapsed = self._lapsed(other, record=record, now=now, settle_seconds=settle_seconds)
+            if not lapsed or self._unasked(key, other, record=record):
                 return other
             number += 1
         self._numbers[key] = number
         return None
+
+    def _value(self, now: float) -> dict[str, Any]:
+        return {"at": now, "order": self.order_id, "run": self.run_id}
 
     @staticmethod
     def _lapsed(claim: dict[str, Any], *, record: OrderRecord, now: float, settle_seconds: float) -> bool:
@@ -70,22 +82,37 @@ class Claims:
             return False
         job_id = claim["job"]["job_id"]
         known = record.jobs.get(job_id)
-        return job_id in record.rejected or (known is not None and known.state is JobState.FAILED)
+        return job_id in record.defects or (known is not None and known.state is JobState.FAILED)
+
+    def _unasked(self, key: str, claim: dict[str, Any], *, record: OrderRecord) -> dict[str, tuple[str, ...]]:
+        """Give the purchases of another order that may make a clip and that nobody here has looked for yet."""
+        if not self.hidden_inputs or claim.get("released") or claim.get("order") in (None, self.order_id):
+            return {}
+        purchases = self._purchases_of(claim["order"])
+        return {name: keys for name, keys in purchases.items() if key in keys and name not in record.purchases}
+
+    def _purchases_of(self, order_id: str) -> dict[str, tuple[str, ...]]:
+        if order_id not in self._purchases:
+            self._purchases[order_id] = OrderRecord.from_dict(self.store.read_record(order_id)).purchases
+        return self._purchases[order_id]
+
+    def _job(self, claim: dict[str, Any]) -> Job:
+        """Read the job of a claim; which clips a job with many of them makes stands in its order's record."""
+        data = claim["job"]
+        keys = self._purchases_of(claim["order"]).get(data["job_key"]) if data["job_key"] else None
+        return Job(**{**data, "clip_keys": keys or tuple(data["clip_keys"]), "state": JobState(data["state"])})
 
     def settle(self, keys: Iterable[str], *, jobs: Iterable[Job], lost: Collection[str], now: float) -> None:
         """Write down what came of the claims: a job, doubt, or nothing."""
-        made = {key: asdict(job) for job in jobs for key in job.clip_keys}
+        made = {key: job for job in jobs for key in job.clip_keys}
 
         def write(key: str) -> None:
-            outcome: dict[str, Any] = {"at": now, "owner": self.owner}
+            outcome = self._value(now)
             if key in made:
-                outcome["job"] = made[key]
+                # Not the other clips of the job: a thousand claims of a thousand keys each are a lot to write.
+                outcome["job"] = {**asdict(made[key]), "clip_keys": [key]}
             elif key not in lost:
                 outcome["released"] = True
             self.store.update_claim(key, number=self._numbers[key], value=outcome)
 
         self.store.parallel(write, keys)
-
-
-def _job(data: dict[str, Any]) -> Job:
-    return Job(**{**data, "clip_keys": tuple(data["clip_keys"]), "state": JobState(data["state"])})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from narration.synthesis.reconcile import Job
 from narration.synthesis.record import OrderRecord
 
 if TYPE_CHECKING:
-    from narration.services.base import SpeechService
+    from narration.services.base import FetchedClip, SpeechService
     from narration.store import Store, StoredClip
 
 
@@ -25,6 +25,7 @@ class Collector:
     A job that says it succeeded is a claim. Its clip enters the store only after its bytes were decoded and held
     against the order and the text. What does not verify is noted in the record and never enters the store.
 
+    :param stored: clip keys that the store holds already.
     :param failure: the first trouble that is not a job's own (a forbidden bucket, a full disk); the others are
         collected all the same, and it is for the caller to raise it after that.
     """
@@ -32,6 +33,7 @@ class Collector:
     store: Store
     service: SpeechService
     order: Order
+    stored: Collection[str]
     log: Any
     failure: NarrationError | None = field(default=None, init=False)
 
@@ -39,58 +41,101 @@ class Collector:
         self._wanted: dict[str, WantedClip] = {clip.clip_key: clip for clip in self.order.clips}
 
     def collect(self, jobs: Sequence[Job], *, record: OrderRecord) -> dict[str, StoredClip]:
-        """Collect some jobs side by side, and note in the record what went wrong with which."""
-        from narration.audio.errors import ClipDefect
-        from narration.services.base import AudioMissingError
+        """
+        Collect some jobs side by side, and note in the record what went wrong with which.
 
+        :param jobs: each with all its clips, also those of other orders, which are left alone.
+        """
         collected: dict[str, StoredClip] = {}
-        for job, result in zip(jobs, self.store.parallel(self._take, jobs), strict=True):
-            if isinstance(result, ClipDefect):
-                place = self._wanted[job.clip_keys[0]].place
-                record.rejected[job.job_id] = f"{place}: its audio was not accepted: {result}"
-                self.log.warning("Job %s, %s: its audio was not accepted: %s", job.job_id, place, result)
-            elif isinstance(result, AudioMissingError):
+        for job, harvest in zip(jobs, self.store.parallel(self._take, jobs), strict=True):
+            collected.update(harvest.clips)
+            for key, (reason, flawed) in harvest.defects.items():
+                place = self._wanted[key].place
+                reason = f"{place}: {'its audio was not accepted' if flawed else 'the service made no audio'}: {reason}"
+                record.reject(job, key, reason=reason, flawed=flawed)
+                self.log.warning("Job %s, %s", job.job_id, reason)
+            if harvest.missing:
                 record.missing_since.setdefault(job.job_id, time.time())
-                self.log.warning("%s", result)
-            elif isinstance(result, NarrationError):
-                self.failure = self.failure or result
+                self.log.warning("%s", harvest.missing)
+            elif harvest.failure is not None:
+                self.failure = self.failure or harvest.failure
             else:
                 record.missing_since.pop(job.job_id, None)
-                collected.update(result)
         return collected
 
-    def _take(self, job: Job) -> dict[str, StoredClip] | NarrationError:
-        try:
-            return self._verified(job)
-        except NarrationError as error:
-            return error
+    def _take(self, job: Job) -> _Harvest:
+        from narration.services.base import AudioMissingError
 
-    def _verified(self, job: Job) -> dict[str, StoredClip]:
+        harvest = _Harvest()
+        wanted = {key for key in job.clip_keys if key in self._wanted and key not in self.stored}
+        try:
+            for fetched in self.service.fetch(job):
+                if fetched.clip_key in wanted:
+                    wanted.discard(fetched.clip_key)
+                    self._keep(fetched, job=job, harvest=harvest)
+        except AudioMissingError as error:
+            harvest.missing = str(error)
+        except NarrationError as error:
+            harvest.failure = error
+        else:
+            # Every paragraph of a job is accounted for, or it is one that failed.
+            harvest.defects.update(dict.fromkeys(wanted, ("the finished job does not mention it", False)))
+        return harvest
+
+    def _keep(self, fetched: FetchedClip, *, job: Job, harvest: _Harvest) -> None:
+        from narration.audio.errors import ClipDefect
         from narration.audio.measuring import measure_clip
         from narration.store import StoredClip
 
+        if fetched.data is None:
+            harvest.defects[fetched.clip_key] = (fetched.defect or "no reason given", False)
+            return
         profile = self.order.profile
-        clips = {}
-        for key, data in self.service.fetch(job).items():
-            wanted = self._wanted[key]
+        wanted = self._wanted[fetched.clip_key]
+        try:
             facts = measure_clip(
-                data,
+                fetched.data,
                 audio_format=profile.audio_format,
                 sample_rate=profile.sample_rate,
                 spoken_text=wanted.spoken_text if wanted.predictable else "",
             )
-            clip = StoredClip(
-                clip_key=key,
-                audio_format=facts.audio_format,
-                sample_rate=facts.sample_rate,
-                samples=facts.samples,
-                sha256=facts.sha256,
-                bytes=facts.bytes,
-                service=profile.service,
-                job_id=job.job_id,
-                characters=wanted.characters if job.characters is None else job.characters,
-                characters_reported=job.characters is not None,
-            )
-            self.store.add_clip(clip, data=data)
-            clips[key] = clip
-        return clips
+        except ClipDefect as defect:
+            harvest.defects[fetched.clip_key] = (str(defect), True)
+            return
+        characters = self._counted(fetched, job=job)
+        clip = StoredClip(
+            clip_key=fetched.clip_key,
+            audio_format=facts.audio_format,
+            sample_rate=facts.sample_rate,
+            samples=facts.samples,
+            sha256=facts.sha256,
+            bytes=facts.bytes,
+            service=profile.service,
+            job_id=job.job_id,
+            characters=wanted.characters if characters is None else characters,
+            characters_reported=characters is not None,
+        )
+        self.store.add_clip(clip, data=fetched.data, boundaries=fetched.boundaries)
+        harvest.clips[clip.clip_key] = clip
+
+    def _counted(self, fetched: FetchedClip, *, job: Job) -> int | None:
+        """
+        Tell what the service counted for one clip, ``None`` if that is not known.
+
+        Where it counts whole jobs only, our own count of each clip stands as soon as their sum is the service's.
+        """
+        if fetched.characters is not None or len(job.clip_keys) == 1:
+            return job.characters if fetched.characters is None else fetched.characters
+        estimates = [self._wanted[key].characters for key in job.clip_keys if key in self._wanted]
+        agreed = len(estimates) == len(job.clip_keys) and sum(estimates) == job.characters
+        return self._wanted[fetched.clip_key].characters if agreed else None
+
+
+@dataclass(kw_only=True)
+class _Harvest:
+    """What came of one job: clips, and for others why not (and whether there was audio)."""
+
+    clips: dict[str, StoredClip] = field(default_factory=dict)
+    defects: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    missing: str = ""
+    failure: NarrationError | None = None

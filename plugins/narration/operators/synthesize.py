@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -13,19 +14,21 @@ from airflow.sdk import BaseOperator
 from narration.errors import PermanentNarrationError
 from narration.operators.claims import Claims
 from narration.operators.collect import Collector
+from narration.synthesis.keys import job_key
 from narration.synthesis.reconcile import JobState, decide
 from narration.synthesis.record import OrderRecord
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from narration.services.base import SpeechService
+    from narration.services.base import Batch, SpeechService
     from narration.store import Store, StoredClip
     from narration.synthesis.orders import Order, WantedClip
     from narration.synthesis.reconcile import Decision, Job
 
 _LONGEST_SAFETY_NET = timedelta(minutes=5)
-_LOOK_AGAIN_WHEN_FULL = 30.0
+_LOOK_AGAIN_WHEN_THROTTLED = 30.0
+_LOOK_AGAIN_AT_THE_LATEST = 600.0
 _LOOK_AGAIN_FOR_AUDIO = 15.0
 _MOST_NAMED = 5
 _COLLECTED_AT_ONCE = 32
@@ -125,8 +128,9 @@ class SynthesizeOrderOperator(BaseOperator):
         asked_at = time.time()
         ledger = self._service.find_jobs(
             missing,
-            known=record.judged(record.jobs.values(), now=asked_at, grace=grace),
+            known=record.known({clip.clip_key for clip in missing}, now=asked_at, grace=grace),
             listed_at=record.listed_at,
+            intended=self._intended(missing, record=record),
         )
         jobs = list(ledger.jobs)
         found = record.adopt(jobs)
@@ -150,17 +154,22 @@ class SynthesizeOrderOperator(BaseOperator):
         decision = decided(record.acceptable([*jobs, *record.elsewhere]))
         while decision.collect:
             # Again, because another job may take the place of one whose audio turns out to be bad.
-            stored.update(self._collect(decision.collect, record=record, context=context, stored=stored))
+            whole = [record.whole(job) for job in decision.collect]
+            stored.update(self._collect(whole, record=record, context=context, stored=stored))
             decision = decided(record.judged([*jobs, *record.elsewhere], now=time.time(), grace=grace))
         self._stop_if_unacceptable(record, stored)
         if decision.buy:
             self._service.check_unchanged(self._wanted.profile)
+        full = False
         for portion in _portions(decision.buy, self._service.portion):
-            jobs.extend(self._buy(portion, record=record, refused=refused, run_id=run_id))
+            bought, full = self._buy(portion, record=record, refused=refused, run_id=run_id)
+            jobs.extend(bought)
+            if full:
+                break
         decision = decided(record.judged([*jobs, *record.elsewhere], now=time.time(), grace=grace))
 
         if decision.outstanding or decision.buy or decision.collect:
-            self._wait(decision, record=record, end_time=end_time, refused=refused)
+            self._wait(decision, record=record, end_time=end_time, refused=refused, full=full)
         self._stop_if_hopeless(decision, refused=refused)
         self._show_progress(context, stored)
         return self._outcome(record, run_id=run_id)
@@ -171,7 +180,7 @@ class SynthesizeOrderOperator(BaseOperator):
         self, jobs: Sequence[Job], *, record: OrderRecord, context: Context, stored: Mapping[str, StoredClip]
     ) -> dict[str, StoredClip]:
         """Fetch, verify and store, a portion at a time; what went wrong is in the record."""
-        collector = Collector(store=self._store, service=self._service, order=self._wanted, log=self.log)
+        collector = Collector(store=self._store, service=self._service, order=self._wanted, stored=stored, log=self.log)
         collected: dict[str, StoredClip] = {}
         for portion in _portions(jobs, _COLLECTED_AT_ONCE):
             collected.update(collector.collect(portion, record=record))
@@ -181,27 +190,66 @@ class SynthesizeOrderOperator(BaseOperator):
             raise collector.failure
         return collected
 
+    def _intended(self, missing: Sequence[WantedClip], *, record: OrderRecord) -> dict[str, tuple[str, ...]]:
+        """
+        Name the purchases to look for at a service that does not show what its jobs make.
+
+        An order that was never looked for before may have been bought all the same, by a run whose record is gone:
+        its names are made from what it holds, and so are known.
+        """
+        if not self._service.hidden_inputs:
+            return {}
+        found = record.intended(clip.clip_key for clip in missing)
+        if record.listed_at is None:
+            for clips in (missing, self._wanted.clips):
+                found.update({batch.job_key: _keys(batch) for batch in self._batches(clips, record=record)})
+        return found
+
+    def _batches(self, clips: Sequence[WantedClip], *, record: OrderRecord) -> list[Batch]:
+        """Divide clips into jobs, each under the name of this purchase."""
+        from narration.services.base import Batch
+
+        over = {job.job_key for job in record.jobs.values()}
+        batches = []
+        for group in self._service.batches(clips, profile=self._wanted.profile):
+            keys = [clip.clip_key for clip in group]
+            names = (job_key(order=self._wanted.order_id, clip_keys=keys, attempt=n) for n in itertools.count())
+            name = next(name for name in names if name not in over) if self._service.hidden_inputs else ""
+            batches.append(Batch(job_key=name, clips=tuple(group)))
+        return batches
+
     def _buy(
         self, keys: Sequence[str], *, record: OrderRecord, refused: dict[str, str], run_id: str
-    ) -> tuple[Job, ...]:
+    ) -> tuple[tuple[Job, ...], bool]:
         """
         Buy one portion: write down the intent, claim the clips, buy, write down the answer.
 
         Looks into the record again before, and claims each clip in the store: another run of the same document, a
         document that shares paragraphs with it, or an attempt that Airflow took for dead may be buying the same.
+
+        :return: the jobs, and whether the service has no room for more.
         """
         record.join(self._read_record())
         taken = {key for job in record.elsewhere if job.state is not JobState.FAILED for key in job.clip_keys}
         taken.update(record.unsettled(now=time.time(), settle_seconds=self._service.settle_seconds))
         keys = [key for key in keys if key not in taken]
-        claims = Claims(store=self._store, owner=f"{self._wanted.order_id} {run_id}")
+        claims = Claims(
+            store=self._store,
+            order_id=self._wanted.order_id,
+            run_id=run_id,
+            hidden_inputs=self._service.hidden_inputs,
+        )
         now = time.time()
         mine = claims.take(keys, record=record, now=now, settle_seconds=self._service.settle_seconds)
         if not mine:
-            return ()
+            self._save(record)
+            return (), False
+        batches = self._batches([self._by_key[key] for key in mine], record=record)
+        if self._service.hidden_inputs:
+            record.purchases.update({batch.job_key: _keys(batch) for batch in batches})
         record.intend(mine, now=now, run_id=run_id)
         self._save(record)
-        purchases = self._service.buy([self._by_key[key] for key in mine], profile=self._wanted.profile)
+        purchases = self._service.buy(batches, profile=self._wanted.profile)
         for job in purchases.jobs:
             record.bought(job, run_id=run_id)
         lost = set(purchases.lost)
@@ -220,9 +268,11 @@ class SynthesizeOrderOperator(BaseOperator):
             )
         if purchases.failure is not None:
             raise purchases.failure
-        return purchases.jobs
+        return purchases.jobs, purchases.full
 
-    def _wait(self, decision: Decision, *, record: OrderRecord, end_time: float, refused: dict[str, str]) -> None:
+    def _wait(
+        self, decision: Decision, *, record: OrderRecord, end_time: float, refused: dict[str, str], full: bool
+    ) -> None:
         from narration.triggers.jobs import JobsTrigger
 
         now = time.time()
@@ -232,9 +282,14 @@ class SynthesizeOrderOperator(BaseOperator):
         moments = [record.intents[key][0] + self._service.settle_seconds for key in decision.unsettled]
         if len(waiting) < len(decision.wait):
             moments.append(now + _LOOK_AGAIN_FOR_AUDIO)
-        if decision.buy or decision.postponed or decision.collect:
-            moments.append(now + _LOOK_AGAIN_WHEN_FULL)
-        self.log.info("Waiting for %d job(s) without a worker.", len(decision.wait))
+        if decision.buy or decision.collect:
+            # With a full queue the trigger sees when there is room; the moment is for the case that it cannot see it.
+            moments.append(now + (_LOOK_AGAIN_AT_THE_LATEST if full else _LOOK_AGAIN_WHEN_THROTTLED))
+        self.log.info(
+            "Waiting for %d job(s) without a worker.%s",
+            len(decision.wait),
+            " The service has no room for another one; the rest is bought when some are finished." if full else "",
+        )
         self.defer(
             trigger=JobsTrigger(
                 service=self._service.name,
@@ -243,6 +298,7 @@ class SynthesizeOrderOperator(BaseOperator):
                 poll_interval=self.poll_interval,
                 end_time=end_time,
                 look_again_at=min(moments) if moments else None,
+                max_active_jobs=self._service.max_active_jobs if full else None,
             ),
             method_name="resume",
             kwargs={"end_time": end_time, "refused": refused},
@@ -257,7 +313,7 @@ class SynthesizeOrderOperator(BaseOperator):
                 f"{len(decision.wait)} job(s) were still unfinished ({named}); they go on at the service and stay "
                 "paid for"
             )
-        unbought = [*decision.buy, *decision.postponed, *decision.unsettled]
+        unbought = [*decision.buy, *decision.unsettled]
         if unbought:
             places = "; ".join(self._by_key[key].place for key in unbought[:_MOST_NAMED])
             reasons.append(
@@ -269,11 +325,10 @@ class SynthesizeOrderOperator(BaseOperator):
     def _stop_if_unacceptable(self, record: OrderRecord, stored: Mapping[str, StoredClip]) -> None:
         """Stop before clips are bought a second time when it is plain that they would be no better."""
         flawed = {
-            key: record.rejected[job_id]
-            for job_id in record.rejected
-            if job_id in record.jobs
-            for key in record.jobs[job_id].clip_keys
-            if key in self._by_key and key not in stored
+            key: defect.reason
+            for defects in record.defects.values()
+            for key, defect in defects.items()
+            if defect.flawed and key in self._by_key and key not in stored
         }
         if len(flawed) >= _MANY_FLAWED and len(flawed) * _FLAWED_SHARE > len(self._by_key):
             raise PurchasesInVainError(
@@ -374,6 +429,10 @@ def _started(context: Context) -> float:
     run: Any = context["dag_run"]
     moment = run.start_date or run.run_after
     return moment.timestamp() if moment is not None else 0.0
+
+
+def _keys(batch: Batch) -> tuple[str, ...]:
+    return tuple(clip.clip_key for clip in batch.clips)
 
 
 def _portions(items: Iterable[Any], size: int) -> Iterable[list[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +21,40 @@ class AudioMissingError(NarrationError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Batch:
+    """
+    What one job is to make.
+
+    :param job_key: the name of this purchase, which the adapter puts where the service shows it again (a job's id or
+        display name); empty if :attr:`SpeechService.hidden_inputs` is false.
+    :param clips: in the order of the job's inputs.
+    """
+
+    job_key: str
+    clips: tuple[WantedClip, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchedClip:
+    """
+    What a finished job gave for one of its clips.
+
+    :param clip_key: the clip.
+    :param data: its audio; ``None`` if there is none.
+    :param defect: why there is none.
+    :param boundaries: when its words and sentences are spoken: ``{"words": […], "sentences": […]}``, each entry with
+        ``text``, ``offset_ms`` and ``duration_ms``; ``None`` if the service was not asked or does not tell.
+    :param characters: billable characters of this clip alone, as the service counted them, if it says.
+    """
+
+    clip_key: str
+    data: bytes | None
+    defect: str = ""
+    boundaries: Mapping[str, Any] | None = None
+    characters: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Purchases:
     """
     What came of asking for some clips.
@@ -29,6 +63,8 @@ class Purchases:
     :param refused: clip keys that it refused for good, with its reason: nothing was bought.
     :param lost: clip keys whose answer did not arrive: they may have been bought or not.
     :param throttled: clip keys that it had no room for, or that there was no time to ask for: nothing was bought.
+    :param full: whether the service has as many unfinished jobs of the account as it takes: ask again when some are
+        finished.
     :param failure: what ended the buying before every clip was asked for; to be raised once the rest is recorded.
     """
 
@@ -36,6 +72,7 @@ class Purchases:
     refused: Mapping[str, str] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
     throttled: tuple[str, ...] = ()
+    full: bool = False
     failure: Exception | None = None
 
 
@@ -65,6 +102,10 @@ class SpeechService(ABC):
     """How long after a lost reply the service's list is not believed when it does not show the job."""
     portion: ClassVar[int]
     """How many clips are bought between two writes of the order's record."""
+    hidden_inputs: ClassVar[bool] = False
+    """Whether a job cannot be asked what its inputs were: what was to be bought is then written down before."""
+    max_active_jobs: ClassVar[int | None] = None
+    """Unfinished jobs that the service takes from one account; ``None`` for any number."""
 
     @property
     @abstractmethod
@@ -116,8 +157,23 @@ class SpeechService(ABC):
         :raises narration.errors.PermanentNarrationError: if it is not: the audio would go under the wrong clip key.
         """
 
+    def batches(self, clips: Sequence[WantedClip], *, profile: VoiceProfile) -> list[tuple[WantedClip, ...]]:
+        """
+        Divide clips into what one job each is to make, within the service's limits and keeping their order.
+
+        The same clips are always divided in the same way.
+        """
+        return [(clip,) for clip in clips]
+
     @abstractmethod
-    def find_jobs(self, clips: Collection[WantedClip], *, known: Collection[Job], listed_at: float | None) -> Ledger:
+    def find_jobs(
+        self,
+        clips: Collection[WantedClip],
+        *,
+        known: Collection[Job],
+        listed_at: float | None,
+        intended: Mapping[str, tuple[str, ...]],
+    ) -> Ledger:
         """
         Find every job that makes one of the clips, in any state: the ledger.
 
@@ -125,31 +181,40 @@ class SpeechService(ABC):
         :param known: jobs that the order's record remembers, in whatever state it saw them: hints, to be checked.
         :param listed_at: when the account's jobs were last gone through for these clips; ``None`` for never.
             A service whose list begins with the newest job may stop there.
+        :param intended: purchases that may have taken place: clip keys in the order of the job's inputs, by job key.
+            Each one that no known job carries is looked for, whatever other jobs make the same clips. Empty if
+            :attr:`hidden_inputs` is false.
+        :return: whole jobs, with their clip keys in the order of their inputs.
         """
 
     @abstractmethod
-    def buy(self, clips: Sequence[WantedClip], *, profile: VoiceProfile) -> Purchases:
+    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile) -> Purchases:
         """
-        Ask the service to make some clips. The only call that costs money; never repeated by itself.
+        Ask the service to make some clips, one job for each batch. The only call that costs money; never repeated
+        by itself.
 
         Sends nothing later than half of :attr:`settle_seconds` after it was called: the intent that was written
-        before it must not have lapsed when a request goes out.
+        before it must not have lapsed when a request goes out. What there was no time for is ``throttled``.
         """
 
     @abstractmethod
-    def fetch(self, job: Job) -> dict[str, bytes]:
+    def fetch(self, job: Job) -> Iterator[FetchedClip]:
         """
-        Fetch the audio of a finished job, by clip key.
+        Fetch the audio of a finished job, clip by clip, for each of :attr:`Job.clip_keys`.
 
+        :param job: with all its clips, in the order of its inputs.
         :raises AudioMissingError: if it is not there (yet).
         """
 
     @abstractmethod
-    async def outstanding_jobs(self) -> frozenset[str]:
+    async def outstanding_jobs(self, job_ids: Collection[str]) -> frozenset[str]:
         """
-        List the ids of the account's jobs that are not finished yet, for the shared status sweep.
+        Tell which of some jobs are not finished yet, for the shared status sweep.
 
-        May keep a connection open from one call to the next, until :meth:`close`.
+        May name others of the account too, where that is the cheaper answer, and may keep a connection open from one
+        call to the next, until :meth:`close`.
+
+        :param job_ids: those that somebody waits for.
         """
 
     @abstractmethod

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,17 +23,14 @@ from narration.hooks.polly_errors import (
     PollyThrottledError,
 )
 from narration.hooks.polly_retry import repeating_throttled
-from narration.services.base import AudioMissingError, Ledger, Purchases, SpeechService
-from narration.services.limits import shared_limiter
+from narration.services.base import AudioMissingError, Batch, FetchedClip, Ledger, Purchases, SpeechService
+from narration.hooks.limits import shared_limiter
 from narration.services.polly_jobs import job_of, job_with_keys, timestamp
 from narration.services.polly_preflight import POLLY, check_bucket, check_lexicons, polly_profile
 from narration.synthesis import polly_rules
 from narration.synthesis.orders import OrderLimits, WantedClip
 from narration.synthesis.profile import VoiceProfile
 from narration.synthesis.reconcile import Job, JobState
-
-if TYPE_CHECKING:
-    pass
 
 _ABOUT_ONE_PARAGRAPH = frozenset({"InvalidSsmlException", "TextLengthExceededException"})
 _REMEMBERED_SECONDS = 71 * 3600.0
@@ -174,7 +171,14 @@ class PollyService(SpeechService):
     def check_unchanged(self, profile: VoiceProfile) -> None:
         check_lexicons(self.hook, profile)
 
-    def find_jobs(self, clips: Collection[WantedClip], *, known: Collection[Job], listed_at: float | None) -> Ledger:
+    def find_jobs(
+        self,
+        clips: Collection[WantedClip],
+        *,
+        known: Collection[Job],
+        listed_at: float | None,
+        intended: Mapping[str, tuple[str, ...]],
+    ) -> Ledger:
         wanted = {clip.clip_key for clip in clips}
         jobs = {job.job_id: job for job in self._check_known([job for job in known if wanted & set(job.clip_keys)])}
         covered = {key for job in jobs.values() if job.state is not JobState.FAILED for key in job.clip_keys}
@@ -272,7 +276,8 @@ class PollyService(SpeechService):
 
     # -- buying and fetching -------------------------------------------------------------------------------------
 
-    def buy(self, clips: Sequence[WantedClip], *, profile: VoiceProfile) -> Purchases:
+    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile) -> Purchases:
+        clips = [clip for batch in batches for clip in batch.clips]
         stop = threading.Event()
         until = time.monotonic() + self.settle_seconds / 2
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -323,13 +328,13 @@ class PollyService(SpeechService):
             return error
         return job_with_keys(task, (clip.clip_key,))
 
-    def fetch(self, job: Job) -> dict[str, bytes]:
+    def fetch(self, job: Job) -> Iterator[FetchedClip]:
         bucket, key = PollyHook.parse_output_uri(job.output)
         with _s3_errors(f"s3://{bucket}/{key}, the audio of Polly task {job.job_id},"):
             data = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        return {job.clip_keys[0]: data}
+        yield FetchedClip(clip_key=job.clip_keys[0], data=data, characters=job.characters)
 
-    async def outstanding_jobs(self) -> frozenset[str]:
+    async def outstanding_jobs(self, job_ids: Collection[str]) -> frozenset[str]:
         ids = set()
         client = await self._list_client()
         try:

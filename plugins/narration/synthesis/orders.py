@@ -78,10 +78,13 @@ class OrderLimits:
 
     :param clips: paragraphs.
     :param characters: billable characters; ``None`` for no limit.
+    :param min_characters: characters that an order must have where the document has that many (the service refuses
+        shorter jobs); comes before the other two.
     """
 
     clips: int
     characters: int | None = None
+    min_characters: int = 0
 
 
 def distinct(clips: Iterable[WantedClip]) -> tuple[WantedClip, ...]:
@@ -103,23 +106,31 @@ def pack(clips: Sequence[WantedClip], *, profile: VoiceProfile, limits: OrderLim
     """
     if limits.clips < 1 or (limits.characters is not None and limits.characters < 1):
         raise ValueError("an order must be allowed at least one paragraph and one character")
-    orders: list[Order] = []
+    groups: list[list[WantedClip]] = []
     current: list[WantedClip] = []
     characters = 0
-
-    def close() -> None:
-        nonlocal current, characters
-        if current:
-            identity = order_id(clip_keys=(clip.clip_key for clip in current), account=account)
-            orders.append(Order(order_id=identity, profile=profile, clips=tuple(current)))
-        current, characters = [], 0
-
     for clip in distinct(clips):
         too_many = len(current) >= limits.clips
         too_long = limits.characters is not None and characters + clip.characters > limits.characters
-        if too_many or too_long:
-            close()
+        if current and (too_many or too_long) and _length(current) >= limits.min_characters:
+            groups.append(current)
+            current, characters = [], 0
         current.append(clip)
         characters += clip.characters
-    close()
-    return tuple(orders)
+    if current and groups and _length(current) < limits.min_characters:
+        groups[-1].extend(current)
+    elif current:
+        groups.append(current)
+    return tuple(
+        Order(
+            order_id=order_id(clip_keys=(clip.clip_key for clip in group), account=account),
+            profile=profile,
+            clips=tuple(group),
+        )
+        for group in groups
+    )
+
+
+def _length(clips: Iterable[WantedClip]) -> int:
+    """Count characters as the stricter of two services would: as they are written, or as they are billed."""
+    return sum(min(clip.characters, len(clip.text)) for clip in clips)

@@ -35,6 +35,8 @@ class VoiceProfile:
     :param audio_format: a format of :mod:`narration.audio.formats`.
     :param sample_rate: samples per second of the clips.
     :param lexicons: lexicons in the order in which they apply.
+    :param options: whatever else the service lets shape the sound (style, rate, the exact output format), as pairs of
+        name and value in the order of the names. Without any, clip keys are as if there were no such field.
     """
 
     service: str
@@ -44,11 +46,19 @@ class VoiceProfile:
     audio_format: str
     sample_rate: int
     lexicons: tuple[Lexicon, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+
+    def option(self, name: str) -> str | None:
+        """Give the value of one option, ``None`` if it is not set."""
+        return dict(self.options).get(name)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the profile as JSON types."""
         data = asdict(self)
         data["lexicons"] = [asdict(lexicon) for lexicon in self.lexicons]
+        data["options"] = [list(pair) for pair in self.options]
+        if not self.options:
+            del data["options"]
         return data
 
     @classmethod
@@ -56,4 +66,5 @@ class VoiceProfile:
         """Read back what :meth:`to_dict` gave."""
         fields = dict(data)
         fields["lexicons"] = tuple(Lexicon(**lexicon) for lexicon in fields.get("lexicons", ()))
+        fields["options"] = tuple((str(name), str(value)) for name, value in fields.get("options", ()))
         return cls(**fields)

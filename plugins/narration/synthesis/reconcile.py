@@ -38,6 +38,7 @@ class Job:
     :param characters: billable characters as the service counted them; ``None`` when it does not say.
     :param flawed: whether it failed because its audio was not accepted: the same words in the same voice give the
         same sound, so buying them again seldom helps.
+    :param job_key: the name under which an order bought it; empty where the service shows the clip keys themselves.
     """
 
     job_id: str
@@ -48,6 +49,7 @@ class Job:
     output: str = ""
     characters: int | None = None
     flawed: bool = False
+    job_key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,7 @@ class Decision:
 
     :param collect: finished jobs whose audio is to be fetched, verified and stored.
     :param wait: jobs that are being made (bought earlier by whomever, and so adopted).
-    :param buy: clip keys to buy now, at most as many as there is room for.
-    :param postponed: clip keys to buy when there is room.
+    :param buy: clip keys to buy now.
     :param unsettled: clip keys of which nobody knows yet whether their purchase took place.
     :param exhausted: clip keys that failed too often, with the service's last reason.
     """
@@ -66,14 +67,13 @@ class Decision:
     collect: tuple[Job, ...] = ()
     wait: tuple[Job, ...] = ()
     buy: tuple[str, ...] = ()
-    postponed: tuple[str, ...] = ()
     unsettled: tuple[str, ...] = ()
     exhausted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def outstanding(self) -> bool:
         """Whether something is on its way, so that waiting makes sense."""
-        return bool(self.wait or self.postponed or self.unsettled)
+        return bool(self.wait or self.unsettled)
 
 
 MAX_FLAWED = 2
@@ -87,7 +87,6 @@ def decide(
     jobs: Iterable[Job],
     unsettled: Collection[str] = (),
     refused: Collection[str] = (),
-    room: int | None = None,
     failures_counted_since: float = 0.0,
     max_failures: int = 3,
 ) -> Decision:
@@ -100,7 +99,6 @@ def decide(
     :param unsettled: keys whose purchase was begun with no answer so far, too recently for the service's list to
         be believed when it does not show them.
     :param refused: keys that the service refused for good in this attempt.
-    :param room: how many clips may be bought now; ``None`` for any number.
     :param failures_counted_since: failed jobs from before this moment do not count: a person who starts the run
         again after mending the cause is not held to the failures of yesterday. Audio that was not accepted always
         counts: only another text or voice mends that.
@@ -142,12 +140,10 @@ def decide(
         else:
             wishes.append(key)
 
-    allowed = len(wishes) if room is None else max(0, room)
     return Decision(
         collect=tuple(collect.values()),
         wait=tuple(wait.values()),
-        buy=tuple(wishes[:allowed]),
-        postponed=tuple(wishes[allowed:]),
+        buy=tuple(wishes),
         unsettled=tuple(doubtful),
         exhausted=exhausted,
     )

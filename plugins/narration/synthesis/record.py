@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from narration.synthesis.reconcile import Job, JobState
 
 CLOCK_SKEW_SECONDS = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defect:
+    """
+    Why a job that says it succeeded did not give one of its clips.
+
+    :param reason: in words for people.
+    :param flawed: whether there was audio, and it was not accepted; otherwise the service made none.
+    """
+
+    reason: str
+    flawed: bool
 
 
 @dataclass(kw_only=True)
@@ -20,7 +33,9 @@ class OrderRecord:
     :param buyers: the Airflow run that bought a job, by job id, as far as known: for the bill, not for decisions.
     :param intents: clips about to be bought: when (seconds since the epoch) and by which run. Written before the
         purchase and removed with its answer, so what is left says: look at the service's list before you buy.
-    :param rejected: why the audio of a job was not accepted, by job id.
+    :param purchases: what the order meant to buy with one job, by job key: clip keys in the order of the job's inputs.
+        Written before the purchase, for services that do not show what a job's inputs were.
+    :param defects: what was wrong with clips of finished jobs, by job id and clip key.
     :param missing_since: when the audio of a finished job was first found not to be there, by job id.
     :param listed_at: when the service's list was last gone through for this order.
     :param elsewhere: jobs that came to be known by :meth:`join`; not kept.
@@ -29,7 +44,8 @@ class OrderRecord:
     jobs: dict[str, Job] = field(default_factory=dict)
     buyers: dict[str, str] = field(default_factory=dict)
     intents: dict[str, tuple[float, str]] = field(default_factory=dict)
-    rejected: dict[str, str] = field(default_factory=dict)
+    purchases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    defects: dict[str, dict[str, Defect]] = field(default_factory=dict)
     missing_since: dict[str, float] = field(default_factory=dict)
     listed_at: float | None = None
     elsewhere: list[Job] = field(default_factory=list, compare=False)
@@ -41,7 +57,11 @@ class OrderRecord:
             "jobs": [asdict(job) for job in self.jobs.values()],
             "buyers": self.buyers,
             "intents": {key: list(intent) for key, intent in self.intents.items()},
-            "rejected": self.rejected,
+            "purchases": {key: list(clips) for key, clips in self.purchases.items()},
+            "defects": {
+                job_id: {key: asdict(defect) for key, defect in defects.items()}
+                for job_id, defects in self.defects.items()
+            },
             "missing_since": self.missing_since,
             "listed_at": self.listed_at,
         }
@@ -59,7 +79,11 @@ class OrderRecord:
             jobs={job.job_id: job for job in jobs},
             buyers=dict(data["buyers"]),
             intents={key: (float(at), str(run)) for key, (at, run) in data["intents"].items()},
-            rejected=dict(data["rejected"]),
+            purchases={key: tuple(clips) for key, clips in data["purchases"].items()},
+            defects={
+                job_id: {key: Defect(**defect) for key, defect in defects.items()}
+                for job_id, defects in data["defects"].items()
+            },
             missing_since=dict(data["missing_since"]),
             listed_at=data["listed_at"],
         )
@@ -86,7 +110,9 @@ class OrderRecord:
         self.elsewhere.extend(new)
         self.jobs.update({job.job_id: job for job in new})
         self.buyers = {**other.buyers, **self.buyers}
-        self.rejected = {**other.rejected, **self.rejected}
+        self.purchases = {**other.purchases, **self.purchases}
+        for job_id, defects in other.defects.items():
+            self.defects[job_id] = {**defects, **self.defects.get(job_id, {})}
         for key, intent in other.intents.items():
             if (key, intent) not in self._settled:
                 self.intents[key] = max(intent, self.intents.get(key, intent))
@@ -113,26 +139,66 @@ class OrderRecord:
                     self.buyers[job.job_id] = run_id
                 if meant or job.state is not JobState.FAILED:
                     self.answered([key])
-            self.jobs[job.job_id] = job
+            if new_here or job.state is not JobState.FAILED or job.job_id not in self.defects:
+                # What was bad about a job's audio is kept apart from what the service says of the job.
+                self.jobs[job.job_id] = job
         return tuple(new)
 
     def judged(self, jobs: Iterable[Job], *, now: float, grace: float) -> list[Job]:
         """
         See jobs as they count for the decision, after their audio was asked for.
 
-        Audio that was not accepted makes a job a failed one. Audio that is not there yet keeps a job active for
-        ``grace`` seconds, and makes it a failed one after that.
+        Audio that was not accepted makes a job a failed one for its clip. Audio that is not there yet keeps a job
+        active for ``grace`` seconds, and makes it a failed one after that.
         """
         return [self._after_looking(job, now=now, grace=grace) for job in self.acceptable(jobs)]
 
     def acceptable(self, jobs: Iterable[Job]) -> list[Job]:
-        """See jobs as they count before their audio is asked for: what was rejected once is a failed job."""
-        return [
-            replace(job, state=JobState.FAILED, reason=self.rejected[job.job_id], flawed=True)
-            if job.job_id in self.rejected
-            else job
-            for job in jobs
-        ]
+        """
+        See jobs as they count before their audio is asked for.
+
+        For a clip that turned out to be bad, a job that succeeded counts as one that failed; for its other clips it
+        remains what it is.
+        """
+        return [part for job in jobs for part in self._parts(job)]
+
+    def _parts(self, job: Job) -> Iterator[Job]:
+        defects = self.defects.get(job.job_id, {})
+        sound = tuple(key for key in job.clip_keys if key not in defects)
+        if sound:
+            yield replace(job, clip_keys=sound)
+        for key in job.clip_keys:
+            if key in defects:
+                defect = defects[key]
+                yield replace(job, clip_keys=(key,), state=JobState.FAILED, reason=defect.reason, flawed=defect.flawed)
+
+    def known(self, missing: Collection[str], *, now: float, grace: float) -> list[Job]:
+        """
+        Give the jobs that are known, whole, for the service to check.
+
+        One that is of no more use for any of the missing clips, because its audio was bad or never came, is shown as
+        failed: it is not worth asking about, and another one may be.
+        """
+        jobs = []
+        for job in self.jobs.values():
+            parts = [part for part in self.judged([job], now=now, grace=grace) if set(part.clip_keys) & set(missing)]
+            if parts and all(part.state is JobState.FAILED for part in parts):
+                job = replace(job, state=JobState.FAILED, reason=parts[-1].reason)
+            jobs.append(job)
+        return jobs
+
+    def whole(self, job: Job) -> Job:
+        """Give a job with all its clips, of which :meth:`acceptable` may have left some out."""
+        return replace(job, clip_keys=self.jobs[job.job_id].clip_keys) if job.job_id in self.jobs else job
+
+    def reject(self, job: Job, clip_key: str, *, reason: str, flawed: bool) -> None:
+        """Note that a job did not give one of its clips."""
+        self.defects.setdefault(job.job_id, {})[clip_key] = Defect(reason=reason, flawed=flawed)
+
+    def intended(self, clip_keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Give the purchases that make one of the clips."""
+        wanted = set(clip_keys)
+        return {key: clips for key, clips in self.purchases.items() if wanted & set(clips)}
 
     def _after_looking(self, job: Job, *, now: float, grace: float) -> Job:
         if job.state is not JobState.SUCCEEDED or job.job_id not in self.missing_since:

@@ -24,7 +24,7 @@ class JobsTrigger(BaseTrigger):
     unfinished ones means that the operator should reconcile, which asks the service and the store for the truth. After
     half a minute a quarter of the jobs is enough for that, so that one slow job keeps nobody from the others' audio.
 
-    Events: ``{"status": "changed"}``, ``{"status": "due"}`` when ``look_again_at`` has come, ``{"status": "timeout"}``
+    Events: ``{"status": "changed"}``, ``{"status": "room"}`` when the service seems to have room for another job, ``{"status": "due"}`` when ``look_again_at`` has come, ``{"status": "timeout"}``
     when ``end_time`` has come, ``{"status": "error", "message": …}`` when the service could not be asked
     :data:`MAX_FAILED_SWEEPS` times in a row.
 
@@ -34,6 +34,7 @@ class JobsTrigger(BaseTrigger):
     :param poll_interval: seconds between two sweeps of the account.
     :param end_time: seconds since the epoch (the clock of the wall, for a trigger may go on in another process).
     :param look_again_at: seconds since the epoch at which to fire even if nothing changed; ``None`` for never.
+    :param max_active_jobs: to fire also when the account has fewer unfinished jobs than this; ``None`` for never.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class JobsTrigger(BaseTrigger):
         poll_interval: float,
         end_time: float,
         look_again_at: float | None = None,
+        max_active_jobs: int | None = None,
     ) -> None:
         super().__init__()
         self.service = service
@@ -53,6 +55,7 @@ class JobsTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.end_time = end_time
         self.look_again_at = look_again_at
+        self.max_active_jobs = max_active_jobs
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
@@ -64,6 +67,7 @@ class JobsTrigger(BaseTrigger):
                 "poll_interval": self.poll_interval,
                 "end_time": self.end_time,
                 "look_again_at": self.look_again_at,
+                "max_active_jobs": self.max_active_jobs,
             },
         )
 
@@ -83,7 +87,11 @@ class JobsTrigger(BaseTrigger):
         failed = 0
         begun = time.monotonic()
         async with SharedSweep.watching(
-            adapter.account, look=adapter.outstanding_jobs, interval=self.poll_interval, close=adapter.close
+            adapter.account,
+            look=adapter.outstanding_jobs,
+            interval=self.poll_interval,
+            job_ids=self.job_ids,
+            close=adapter.close,
         ) as sweep:
             async for sighting in sweep.sightings():
                 # A task that comes back within a moment of its deferral is sometimes failed by Airflow 3.3.2, whose
@@ -103,6 +111,8 @@ class JobsTrigger(BaseTrigger):
                     )
                     if waiting and enough:
                         return {"status": "changed"}
+                    if self.max_active_jobs is not None and sweep.admit(max_active_jobs=self.max_active_jobs):
+                        return {"status": "room"}
                 now = time.time()
                 if now >= self.end_time:
                     return {"status": "timeout"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,6 +14,9 @@ from weakref import WeakKeyDictionary
 log = logging.getLogger(__name__)
 
 _PAUSE_PER_LOOK = 4.0
+_ADMITTED_PER_LOOK = 4
+
+Look = Callable[[frozenset[str]], Awaitable[frozenset[str]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +24,7 @@ class Sighting:
     """
     What one sweep saw.
 
-    :param outstanding: ids of the account's unfinished jobs; empty when the sweep failed.
+    :param outstanding: ids of unfinished jobs; empty when the sweep failed.
     :param error: why the sweep failed, if it did.
     """
 
@@ -38,7 +42,7 @@ class SharedSweep:
     next it rests for the shortest interval of its watchers, and longer when the account is so busy that a look takes
     long: looking takes up at most a fifth of the time.
 
-    :param look: fetches the ids of the account's unfinished jobs.
+    :param look: tells which of the jobs that somebody waits for are unfinished; may name others too.
     :param close: closes what ``look`` keeps open; called when the last watcher has gone.
     """
 
@@ -47,7 +51,7 @@ class SharedSweep:
     def __init__(
         self,
         *,
-        look: Callable[[], Awaitable[frozenset[str]]],
+        look: Look,
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._look = look
@@ -57,6 +61,8 @@ class SharedSweep:
         self._finished = 0
         self._last = Sighting()
         self._intervals: list[float] = []
+        self._job_ids: Counter[str] = Counter()
+        self._admitted = 0
         self._joined = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -66,14 +72,16 @@ class SharedSweep:
         cls,
         key: Hashable,
         *,
-        look: Callable[[], Awaitable[frozenset[str]]],
+        look: Look,
         interval: float,
+        job_ids: Collection[str] = (),
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[SharedSweep]:
         """
         Join the sweep of an account, starting it if nobody watches yet.
 
         :param key: the account; watchers with the same key share one sweep, at the shortest of their intervals.
+        :param job_ids: jobs that this watcher waits for.
         """
         sweeps = cls._running.setdefault(asyncio.get_running_loop(), {})
         sweep = sweeps.get(key)
@@ -81,11 +89,13 @@ class SharedSweep:
             sweep = sweeps[key] = cls(look=look, close=close)
             sweep._task = asyncio.create_task(sweep._run())
         sweep._intervals.append(interval)
+        sweep._job_ids.update(job_ids)
         sweep._joined.set()
         try:
             yield sweep
         finally:
             sweep._intervals.remove(interval)
+            sweep._job_ids.subtract(job_ids)
             if not sweep._intervals:
                 sweeps.pop(key, None)
                 if sweep._task is not None:
@@ -110,6 +120,20 @@ class SharedSweep:
                 sighting = self._last
             yield sighting
 
+    def admit(self, *, max_active_jobs: int) -> bool:
+        """
+        Let one of those who wait for room at the service go and try, if the last look saw room.
+
+        The look sees what is waited for here and not what others have under way, and so only a few go at a time: more
+        would be turned away again, and each costs a worker a moment.
+        """
+        if self._last.error is not None or len(self._last.outstanding) + self._admitted >= max_active_jobs:
+            return False
+        if self._admitted >= _ADMITTED_PER_LOOK:
+            return False
+        self._admitted += 1
+        return True
+
     async def _until_due(self, *, ended: float, took: float) -> None:
         """Wait for the next look; somebody who joins with a shorter interval brings it forward."""
         while True:
@@ -129,7 +153,7 @@ class SharedSweep:
             self._begun += 1
             begun = loop.time()
             try:
-                sighting = Sighting(outstanding=await self._look())
+                sighting = Sighting(outstanding=await self._look(frozenset(+self._job_ids)))
             except asyncio.CancelledError:
                 raise
             except Exception as error:
@@ -140,4 +164,5 @@ class SharedSweep:
             async with self._changed:
                 self._last = sighting
                 self._finished = self._begun
+                self._admitted = 0
                 self._changed.notify_all()

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from narration.services.limits import shared_limiter
+from narration.hooks.limits import shared_limiter
 
 
 @pytest.fixture(autouse=True)
