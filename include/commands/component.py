@@ -9,6 +9,7 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 #: Airflow's database, in its home.
 DATABASE = "airflow.db"
@@ -45,6 +46,7 @@ def run(arguments: Sequence[str]) -> None:
         prepare()
         return
     _forget_checkout()
+    _commit_without_flushing()
     sys.argv = ["airflow", *arguments]
     from setproctitle import setproctitle
 
@@ -63,6 +65,24 @@ def _forget_checkout() -> None:
     """
     checkout = Path(__file__).resolve().parents[2]
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != checkout]
+
+
+def _commit_without_flushing() -> None:
+    """
+    Have SQLite leave the flush of each commit to the operating system.
+
+    Several processes take turns at writing this one file, and each holds the others up for as long as the disk takes.
+    A commit survives the death of any process all the same; after a power cut the last ones may be missing, and then
+    the tasks are done again, which costs nothing.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    @event.listens_for(Engine, "connect")
+    def connected(connection: Any, _: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.close()
 
 
 def prepare() -> None:

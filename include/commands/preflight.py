@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import socket
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -18,6 +19,8 @@ from include.commands.settings import LOOPBACK
 # In a database URL, or in a value of Airflow's configuration, these mean something else.
 _MISREAD = "?%#$"
 _NEEDED_BYTES = 500 * 1024 * 1024
+#: How long a killed process may take to let go of its sockets.
+_DYING_SECONDS = 20.0
 
 
 def check_state_folder(state: Path, *, needed: int = _NEEDED_BYTES) -> None:
@@ -61,22 +64,36 @@ def check_port(port: int, *, purpose: str, variable: str, host: str = LOOPBACK) 
     """
     :raises CommandError: when somebody listens there already, naming him when the system tells.
     """
+    deadline = time.monotonic() + _DYING_SECONDS
+    while True:
+        error = _bind_error(host, port)
+        if error is None:
+            return
+        if error.errno == errno.EACCES:
+            raise CommandError(
+                f"Port {port}, wanted for {purpose}, is reserved for the system.",
+                remedy=f"Choose another, e.g. {variable}={port + 8000 if port < 1024 else port + 100}.",
+            )
+        if error.errno != errno.EADDRINUSE:
+            raise CommandError(f"Port {port} on {host}: {error.strerror}.", remedy=f"See {variable}.")
+        holder = _holder(port)
+        # A killed process is no longer shown while its last threads still hold its sockets.
+        if holder or time.monotonic() > deadline:
+            raise CommandError(
+                f"Port {port}, wanted for {purpose}, is taken{holder}.",
+                remedy=f"End that process, or choose another port: {variable}={port + 100}.",
+            )
+        time.sleep(0.1)
+
+
+def _bind_error(host: str, port: int) -> OSError | None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
         except OSError as error:
-            if error.errno == errno.EACCES:
-                raise CommandError(
-                    f"Port {port}, wanted for {purpose}, is reserved for the system.",
-                    remedy=f"Choose another, e.g. {variable}={port + 8000 if port < 1024 else port + 100}.",
-                ) from error
-            if error.errno != errno.EADDRINUSE:
-                raise CommandError(f"Port {port} on {host}: {error.strerror}.", remedy=f"See {variable}.") from error
-            raise CommandError(
-                f"Port {port}, wanted for {purpose}, is taken{_holder(port)}.",
-                remedy=f"End that process, or choose another port: {variable}={port + 100}.",
-            ) from error
+            return error
+    return None
 
 
 def _holder(port: int) -> str:

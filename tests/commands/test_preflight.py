@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def test_a_port_that_was_taken_a_moment_ago_is_free(taken_port: int) -> None:
         with socket.create_connection(("127.0.0.1", port)):
             listener.accept()[0].close()
     check_port(port, purpose="Airflow's UI", variable="AIRFLOW_PORT")
+
+
+def test_a_port_that_a_dying_process_still_holds_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.commands.preflight._holder", lambda port: "")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closing = threading.Timer(0.3, listener.close)
+        closing.start()
+        check_port(listener.getsockname()[1], purpose="Airflow's UI", variable="AIRFLOW_PORT")
+    closing.join()
 
 
 def test_a_disk_that_is_nearly_full_is_refused_beforehand(tmp_path: Path) -> None:
