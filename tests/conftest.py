@@ -19,6 +19,9 @@ import pytest
 # Airflow reads these when it is first imported, which is after this file.
 _AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="narration-tests-")
 os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME.name
+# What the processes of a machine share, such as the counts of rate limits, lies in its temporary folder.
+os.environ["TMPDIR"] = tempfile.tempdir = os.path.join(_AIRFLOW_HOME.name, "tmp")
+os.mkdir(tempfile.tempdir)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_AIRFLOW_HOME.name}/airflow.db"
 # A test must never find the credentials of the person who runs it.

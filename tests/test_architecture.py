@@ -24,6 +24,7 @@ ALLOWED = {
     "links": {"hooks", "store"},
     "store": set(),
     "errors": set(),
+    "provider_info": set(),
     # A narration is planned from a document; the other two know nothing of each other.
     "synthesis": {"document"},
     "document": set(),

@@ -32,6 +32,7 @@ def clean(*, checkout: Path, everything: bool) -> str:
     _remove_except(local, keep=kept)
     for name in (".venv", *_CACHES):
         _remove(checkout / name)
+    _remove(checkout / "plugins" / "narration.egg-info")
     for source in _SOURCES:
         for cache in sorted((checkout / source).rglob("__pycache__")):
             _remove(cache)

@@ -83,6 +83,14 @@ install() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$1" -c constraints.txt >>"$log" 2>&1
 }
 
+# Airflow finds a provider, and with it the form for its connection type, among installed packages only.
+# Linked and not copied: what is edited here is what runs.
+link_provider() {
+    "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --editable . >>"$log" 2>&1 && return
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable . >>"$log" 2>&1 && return
+    say "(The UI will have no form for connections of the type azure_speech; all else works. See $log)"
+}
+
 checksum() { cat "$@" "$venv/pyvenv.cfg" 2>/dev/null | cksum; }
 
 kind=$1
@@ -96,7 +104,7 @@ run) requirements=requirements-local.txt ;;
 dev) requirements=requirements-dev.txt ;;
 *) fail "set_up.sh knows run, dev and find, not $kind." ;;
 esac
-files="requirements.txt requirements-local.txt requirements-dev.txt constraints.txt"
+files="requirements.txt requirements-local.txt requirements-dev.txt constraints.txt pyproject.toml"
 
 suits "$venv/bin/python" || create_venv
 # shellcheck disable=SC2086
@@ -114,5 +122,6 @@ if ! install "$requirements"; then
     fail "The packages could not be installed." \
         "Is there a connection to a Python package index, and space on the disk? All output: $log"
 fi
+link_provider
 # Written last: an installation that was interrupted has no stamp.
 printf '%s\n' "$wanted" >"$venv/.installed-$kind"

@@ -87,8 +87,10 @@ def environment(path: Path) -> Path:
 
 
 def installed(checkout: Path) -> list[str]:
+    """What the installer was called for, apart from linking the project itself."""
     log = checkout / "installed"
-    return log.read_text().splitlines() if log.exists() else []
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [line for line in lines if "--editable" not in line]
 
 
 def test_what_is_installed_is_not_installed_again(environment: Path, path: Path) -> None:
@@ -103,6 +105,20 @@ def test_what_testing_needs_contains_what_running_needs(environment: Path, path:
     run(path, "run")
     assert len(installed(environment)) == 1
     assert "-r requirements-dev.txt -c constraints.txt" in installed(environment)[0]
+
+
+def test_the_project_is_linked_so_that_airflow_finds_its_connection_type(environment: Path, path: Path) -> None:
+    run(path, "run")
+    assert "--no-deps --editable ." in (environment / "installed").read_text()
+
+
+def test_a_link_that_cannot_be_made_is_said_and_stops_nothing(environment: Path, path: Path) -> None:
+    uv = environment / ".venv" / "bin" / "uv"
+    refusing = uv.read_text().replace("else echo", 'else case "$*" in *--editable*) exit 1;; esac; echo')
+    uv.write_text(refusing)
+    answer = run(path, "run")
+    assert answer.returncode == 0
+    assert "no form for connections of the type azure_speech" in answer.stdout
 
 
 def test_changed_requirements_are_installed(environment: Path, path: Path) -> None:

@@ -62,6 +62,12 @@ def test_the_aws_connection_leads_to_the_local_cloud_even_when_the_shell_has_a_r
     assert {services[name]["endpoint_url"] for name in ("s3", "sns", "sts")} == {"http://127.0.0.1:18601"}
 
 
+def test_the_azure_connection_leads_to_the_local_cloud_too(layout: Layout) -> None:
+    environment = airflow_environment({"AIRFLOW_CONN_AZURE_SPEECH_DEFAULT": "real"}, layout=layout, ports=PORTS)
+    connection = json.loads(environment["AIRFLOW_CONN_AZURE_SPEECH_DEFAULT"])
+    assert (connection["conn_type"], connection["host"]) == ("azure_speech", "http://127.0.0.1:18600")
+
+
 def test_real_aws_takes_the_connection_of_the_shell(layout: Layout) -> None:
     environment = airflow_environment({"AIRFLOW_CONN_AWS_DEFAULT": "aws://real"}, layout=layout, ports=PORTS, aws=True)
     assert environment["AIRFLOW_CONN_AWS_DEFAULT"] == "aws://real"

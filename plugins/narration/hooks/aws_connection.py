@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
-
-from narration.errors import PermanentNarrationError
+from narration.hooks.failing import failing_at_once
 
 if TYPE_CHECKING:
     from narration.hooks.polly import PollyHook
+
+__all__ = ["AwsConnectionMixin", "failing_at_once"]
 
 
 class AwsConnectionMixin:
@@ -51,12 +49,3 @@ class AwsConnectionMixin:
             "verify": self.verify,
             "botocore_config": self.botocore_config,
         }
-
-
-@contextmanager
-def failing_at_once() -> Iterator[None]:
-    """Turn what another attempt cannot put right into the exception that spends no retries on it."""
-    try:
-        yield
-    except PermanentNarrationError as error:
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error

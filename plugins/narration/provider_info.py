@@ -1,0 +1,94 @@
+"""What Airflow learns about this package once it is installed: above all, its connection type and the form for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """
+    Describe the package as an Airflow provider (entry point ``apache_airflow_provider``).
+
+    Airflow discovers providers among installed distributions only. Without installing it, from the plugins folder,
+    everything works but the form: a connection is then written as ``AIRFLOW_CONN_…``, or with
+    ``airflow connections add --conn-type azure_speech``.
+    """
+    return {
+        "package-name": "narration",
+        "name": "Narration",
+        "description": "Audiobooks from long texts, through asynchronous cloud speech jobs",
+        "integrations": [
+            {
+                "integration-name": "Azure AI Speech",
+                "external-doc-url": "https://learn.microsoft.com/azure/ai-services/speech-service/batch-synthesis",
+                "tags": ["azure"],
+            },
+        ],
+        "hooks": [
+            {"integration-name": "Azure AI Speech", "python-modules": ["narration.hooks.azure_speech"]},
+        ],
+        "connection-types": [
+            {
+                "connection-type": "azure_speech",
+                "hook-class-name": "narration.hooks.azure_speech.AzureSpeechHook",
+                "hook-name": "Azure AI Speech",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "port"],
+                    "relabeling": {
+                        "host": "Custom domain or endpoint",
+                        "login": "Client ID (Entra ID only)",
+                        "password": "Key, or client secret (Entra ID)",
+                    },
+                    "placeholders": {
+                        "host": "empty, or https://my-name.cognitiveservices.azure.com",
+                        "login": "empty, unless a service principal signs in",
+                        "password": "one of the two keys of the Speech resource",
+                    },
+                },
+                "conn-fields": {
+                    "region": {
+                        "label": "Region",
+                        "description": "Region of the Speech resource, such as eastus. Pricing tier S0 is needed.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "auth": {
+                        "label": "Sign in with",
+                        "description": "key, or entra (Microsoft Entra ID; needs a custom domain; batch synthesis "
+                        "2024-04-01 only). Without client ID and secret, entra uses the identity of the machine.",
+                        "schema": {"type": ["string", "null"], "enum": ["key", "entra"], "default": "key"},
+                    },
+                    "cloud": {
+                        "label": "Cloud",
+                        "description": "Microsoft's public cloud, or a sovereign one.",
+                        "schema": {
+                            "type": ["string", "null"],
+                            "enum": ["public", "china", "government"],
+                            "default": "public",
+                        },
+                    },
+                    "tenant_id": {
+                        "label": "Tenant ID",
+                        "description": "Entra ID with a service principal: its directory.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "managed_identity_client_id": {
+                        "label": "Managed identity client ID",
+                        "description": "Entra ID with a user-assigned managed identity: which one.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "resource": {
+                        "label": "Resource name",
+                        "description": "A name for the resource, of your choice. With it, jobs that are under way are "
+                        "still recognised after the key was replaced; without it, the key stands for the resource.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "quotas": {
+                        "label": "Quotas",
+                        "description": 'Other rates than the documented ones: {"long-audio-v3.0": {"requests": 5, '
+                        '"seconds": 1}}; also batch-synthesis-3.1-preview1 and batch-synthesis-2024-04-01.',
+                        "schema": {"type": ["object", "null"]},
+                    },
+                },
+            },
+        ],
+    }
