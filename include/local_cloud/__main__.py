@@ -11,12 +11,13 @@ import threading
 
 _SETTINGS = """\
 settings (environment):
-  LOCAL_CLOUD_SPEECH_PORT    port of Polly and of /_local (8600)
+  LOCAL_CLOUD_SPEECH_PORT    port of Polly, Azure Speech and /_local (8600)
   LOCAL_CLOUD_S3_PORT        port of S3, SNS, SQS and STS (8601)
   LOCAL_CLOUD_PRESET         fast, or documented: the real quotas, and realistic waits (fast)
   LOCAL_CLOUD_STATE          folder that survives a restart (.narration/local_cloud)
   LOCAL_CLOUD_HOST           address to listen on; loopback unless told otherwise (127.0.0.1)
   LOCAL_CLOUD_POLLY_READINGS where the vendor is silent, e.g. missing_bucket=fail_task,list_order=newest_first
+  LOCAL_CLOUD_AZURE_READINGS likewise, e.g. preview_unknown_job=404,batch_repeated_put=conflict
 
 exit status: 0 stopped by SIGINT or SIGTERM, 1 went down by itself, 2 could not start
 """
@@ -26,7 +27,7 @@ def main() -> int:
     """Returns the exit status. Imports late: every speech process loads this module too."""
     parser = argparse.ArgumentParser(
         prog="python -m include.local_cloud",
-        description="Polly, S3, SNS and SQS on localhost: same wire, real audio, same limits.",
+        description="Polly, Azure Speech, S3, SNS and SQS on localhost: same wire, real audio, same limits.",
         epilog=_SETTINGS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -57,6 +58,7 @@ def main() -> int:
             speech_port=settings.speech_port,
             s3_port=settings.s3_port,
             readings=settings.readings,
+            azure_readings=settings.azure_readings,
         )
         cloud.start()
     except (SettingsError, CloudError, StateError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -26,6 +26,8 @@ class Admin:
     :param operations: service -> operations that exist, for reading orders of faults.
     :param health: what ``/_local/health`` answers beside its status.
     :param trouble: what cannot be written at present.
+    :param billed: the services on the bill.
+    :param requests: more about the requests than counts of operations, by service.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class Admin:
         operations: Mapping[str, Collection[str]],
         health: Mapping[str, Any],
         trouble: Trouble,
+        billed: Collection[str],
+        requests: Callable[[], Mapping[str, Mapping[str, Any]]],
     ) -> None:
         self._state = state
         self._ledger = ledger
@@ -48,6 +52,8 @@ class Admin:
         self._operations = operations
         self._health = health
         self._trouble = trouble
+        self._billed = tuple(billed)
+        self._requests = requests
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/_local")
@@ -71,10 +77,13 @@ class Admin:
         return JSONResponse(status | dict(self._health))
 
     async def _get_bill(self) -> Response:
-        return JSONResponse(self._state.bill("polly", "polly_synchronous"))
+        return JSONResponse(self._state.bill(*self._billed))
 
     async def _get_requests(self) -> Response:
-        return JSONResponse(self._counter.report())
+        report: dict[str, dict[str, Any]] = dict(self._counter.report())
+        for service, more in self._requests().items():
+            report[service] = report.get(service, {}) | dict(more)
+        return JSONResponse(report)
 
     async def _get_tasks(self) -> Response:
         now = self._clock.now()

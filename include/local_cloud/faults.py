@@ -10,10 +10,46 @@ from typing import Any
 BEFORE_THE_CALL = ("throttle", "error_500")
 AFTER_THE_CALL = ("drop_reply",)
 OF_THE_JOB = ("stuck_scheduled", "fail", "object_late", "object_missing")
-KINDS = BEFORE_THE_CALL + AFTER_THE_CALL + OF_THE_JOB
-# Service -> operations that start a job, and operations that carry a text.
-_STARTING_A_JOB = {"polly": ("StartSpeechSynthesisTask",)}
-_WITH_A_TEXT = {"polly": ("StartSpeechSynthesisTask", "SynthesizeSpeech")}
+# The same for Azure. A job carries one order of each of the first kinds; a partial failure hits single inputs.
+AZURE_BEFORE_THE_CALL = ("throttle", "error_500", "garbage_reply")
+AZURE_ONCE_PER_JOB = ("stuck_not_started", "fail", "truncated_zip", "missing_sentence_file")
+AZURE_OF_THE_JOB = (*AZURE_ONCE_PER_JOB, "partial_failure")
+AZURE_OF_A_URL = ("expired_url",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultRules:
+    """What can go wrong with the calls of one service.
+
+    :param only: kind -> the operations that it can hit; kinds not named here can hit all of them.
+    :param with_a_text: the operations that carry a text.
+    """
+
+    kinds: tuple[str, ...]
+    only: Mapping[str, tuple[str, ...]]
+    with_a_text: tuple[str, ...]
+
+
+def _azure(*, starts: str, gives_urls: str) -> FaultRules:
+    return FaultRules(
+        kinds=AZURE_BEFORE_THE_CALL + AFTER_THE_CALL + AZURE_OF_THE_JOB + AZURE_OF_A_URL,
+        only=dict.fromkeys(AZURE_OF_THE_JOB, (starts,)) | dict.fromkeys(AZURE_OF_A_URL, (gives_urls,)),
+        with_a_text=(starts,),
+    )
+
+
+RULES: Mapping[str, FaultRules] = {
+    "polly": FaultRules(
+        kinds=BEFORE_THE_CALL + AFTER_THE_CALL + OF_THE_JOB,
+        only=dict.fromkeys(OF_THE_JOB, ("StartSpeechSynthesisTask",)),
+        with_a_text=("StartSpeechSynthesisTask", "SynthesizeSpeech"),
+    ),
+    "azure_batch": _azure(starts="CreateBatchSynthesis", gives_urls="GetBatchSynthesis"),
+    "azure_batch_preview": _azure(starts="CreateBatchSynthesis", gives_urls="GetBatchSynthesis"),
+    "azure_long_audio": _azure(starts="CreateLongAudioSynthesis", gives_urls="ListLongAudioSynthesisFiles"),
+    "azure_voices": FaultRules(kinds=AZURE_BEFORE_THE_CALL + AFTER_THE_CALL, only={}, with_a_text=()),
+}
+KINDS = tuple(dict.fromkeys(kind for rules in RULES.values() for kind in rules.kinds))
 TEN_YEARS = 10 * 365 * 86_400
 _LARGEST_COUNT = 1_000_000
 _LONGEST_STRING = 10_000
@@ -31,10 +67,10 @@ class Fault:
     :param kind: one of :data:`KINDS`.
     :param operation: only calls of this operation; ``None`` is any. Faults of the
         job always belong to the operation that starts one.
-    :param count: how many calls it still hits.
-    :param reason: the job's status reason, for ``fail``.
-    :param seconds: how long ``stuck_scheduled`` and ``object_late`` last; ``None``
-        is for ever and 5 seconds respectively.
+    :param count: how many calls it still hits; how many inputs, for ``partial_failure``.
+    :param reason: the job's status reason, for ``fail``; the input's, for ``partial_failure``.
+    :param seconds: how long ``stuck_scheduled``, ``stuck_not_started`` and ``object_late`` last; ``None`` is for
+        ever, for ever and 5 seconds respectively. For ``throttle`` at Azure, what Retry-After says (1).
     :param match_text: only calls whose text contains this.
     """
 
@@ -97,18 +133,18 @@ class Fault:
 
 
 def _check_that_it_can_hit(order: Mapping[str, Any], *, service: str) -> None:
-    kind, operation = order["kind"], order.get("operation")
+    kind, operation, rules = order["kind"], order.get("operation"), RULES[service]
+    if kind not in rules.kinds:
+        raise FaultError(f"{kind} can never hit {service}, which has {', '.join(rules.kinds)}.")
     if operation is None:
         return
-    if kind in OF_THE_JOB and operation not in _STARTING_A_JOB[service]:
-        raise FaultError(
-            f"{kind} can never hit {operation}: it applies to {', '.join(_STARTING_A_JOB[service])} only, since a task"
-            " carries it from its start."
-        )
-    if order.get("match_text") is not None and operation not in _WITH_A_TEXT[service]:
+    if operation not in rules.only.get(kind, (operation,)):
+        why = "since a task carries it from its start" if kind in OF_THE_JOB else "since nothing else is concerned"
+        raise FaultError(f"{kind} can never hit {operation}: it applies to {', '.join(rules.only[kind])} only, {why}.")
+    if order.get("match_text") is not None and operation not in rules.with_a_text:
         raise FaultError(
             f"match_text can never hit {operation}, which carries no text; it applies to"
-            f" {', '.join(_WITH_A_TEXT[service])}."
+            f" {', '.join(rules.with_a_text) or 'nothing here'}."
         )
 
 

@@ -12,12 +12,15 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
 
 from include.local_cloud.speech import SpeechRequest, render_speech
 
 log = logging.getLogger(__name__)
 WORKERS = min(2, os.cpu_count() or 1)
 _ATTEMPTS_ALONE = 2
+_Asked = TypeVar("_Asked")
+_Made = TypeVar("_Made")
 
 
 class RenderingFailed(Exception):
@@ -56,6 +59,13 @@ class Renderer:
     async def render(self, request: SpeechRequest) -> bytes:
         """The audio or the speech marks.
 
+        :raises RenderingFailed: when the maker refuses the text, or dies of it each time.
+        """
+        return await self.run(self._render, request)
+
+    async def run(self, make: Callable[[_Asked], _Made], request: _Asked) -> _Made:
+        """What another speech maker makes, in the same processes.
+
         When a process dies, whatever else was being made dies with it. Each of
         them is tried again alone, so that only the one that kills fails.
 
@@ -63,7 +73,7 @@ class Renderer:
         """
         shared = self._shared = self._shared or self._new_executor(WORKERS)
         try:
-            return await self._run(shared, request)
+            return await self._run(shared, make, request)
         except BrokenProcessPool:
             log.warning("A speech process died; starting another.")
             if self._shared is shared:
@@ -73,7 +83,7 @@ class Renderer:
             for _ in range(_ATTEMPTS_ALONE):
                 alone = self._new_executor(1)
                 try:
-                    return await self._run(alone, request)
+                    return await self._run(alone, make, request)
                 except BrokenProcessPool:
                     log.warning("A speech process died again over the same text.")
                 finally:
@@ -86,8 +96,8 @@ class Renderer:
             self._drop(executor)
         self._shared = None
 
-    async def _run(self, executor: Executor, request: SpeechRequest) -> bytes:
-        making = asyncio.get_running_loop().run_in_executor(executor, self._render, request)
+    async def _run(self, executor: Executor, make: Callable[[_Asked], _Made], request: _Asked) -> _Made:
+        making = asyncio.get_running_loop().run_in_executor(executor, make, request)
         try:
             return await making
         except BrokenProcessPool:

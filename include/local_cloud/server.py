@@ -21,6 +21,11 @@ from starlette.responses import JSONResponse, Response
 
 from include.local_cloud.admin import Admin
 from include.local_cloud.aws_storage import AwsStorage, AwsStorageError
+from include.local_cloud.azure.blob_api import SERVICE as BLOB_SERVICE
+from include.local_cloud.azure.cloud import AzureSpeech
+from include.local_cloud.azure.errors import AzureError, ErrorStyle
+from include.local_cloud.azure.quotas import SERVICES
+from include.local_cloud.azure.readings import AzureReadings
 from include.local_cloud.calls import CallCounter
 from include.local_cloud.clock import Clock
 from include.local_cloud.faults import Faults
@@ -54,7 +59,7 @@ class StorageServer(Storage, Protocol):
 
 
 class LocalCloud:
-    """Polly, S3 and SNS on localhost, from ``start`` to ``stop`` or as a context manager.
+    """Polly, Azure Speech, S3 and SNS on localhost, from ``start`` to ``stop`` or as a context manager.
 
     :param preset: ``fast`` or ``documented``, or a :class:`Preset` of your own.
     :param state: its folder; a temporary one, removed at the end, when ``None``.
@@ -76,6 +81,7 @@ class LocalCloud:
         speech_port: int = 0,
         s3_port: int = 0,
         readings: PollyReadings | None = None,
+        azure_readings: AzureReadings | None = None,
         render: Callable[[SpeechRequest], bytes] | None = None,
         storage: StorageServer | None = None,
     ) -> None:
@@ -87,6 +93,7 @@ class LocalCloud:
         self._speech_port = speech_port
         self._s3_port = s3_port
         self._readings = readings or PollyReadings()
+        self._azure_readings = azure_readings or AzureReadings()
         self._render = render
         self._given_storage = storage
         self._started_storage: StorageServer | None = None
@@ -216,6 +223,17 @@ class LocalCloud:
             readings=self._readings,
             tokens=PageTokens(secret=_token_secret(state)),
         )
+        azure = AzureSpeech(
+            state=state,
+            clock=clock,
+            faults=faults,
+            counter=counter,
+            trouble=self._trouble,
+            renderer=renderer,
+            quotas=self._preset.azure,
+            readings=self._azure_readings,
+            render=self._render,
+        )
         throttle = Throttle(rates=self._preset.polly_rates, clock=clock)
         admin = Admin(
             state=state,
@@ -223,7 +241,9 @@ class LocalCloud:
             clock=clock,
             faults=faults,
             counter=counter,
-            operations={"polly": tuple(ROUTES)},
+            operations={"polly": tuple(ROUTES)} | dict(azure.operations),
+            billed=("polly", "polly_synchronous", *SERVICES),
+            requests=lambda: {BLOB_SERVICE: {"keys_sent": azure.keys_sent_to_blobs}},
             trouble=self._trouble,
             health={"preset": self._preset.name, "s3": self.s3_url},
         )
@@ -231,10 +251,12 @@ class LocalCloud:
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
             worker.start()
+            azure.worker.start()
             try:
                 yield
             finally:
                 await worker.stop()
+                await azure.worker.stop()
                 renderer.close()
 
         application = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
@@ -242,6 +264,8 @@ class LocalCloud:
         application.include_router(
             PollyApi(service=service, throttle=throttle, faults=faults, counter=counter).router()
         )
+        for router in azure.routers():
+            application.include_router(router)
         application.add_exception_handler(HTTPException, _no_such_operation)
         return application
 
@@ -264,6 +288,8 @@ def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
 async def _no_such_operation(request: Request, error: Exception) -> Response:
     if request.url.path.startswith("/_local/"):
         return JSONResponse({"message": f"There is no {request.method} {request.url.path}."}, status_code=404)
+    if request.url.path.startswith(("/texttospeech/", "/api/texttospeech/")):
+        return AzureError(404, "404", "Resource not found").response(ErrorStyle.WRAPPED)
     return refusal(PollyError("UnknownOperationException", "There is no such operation."))
 
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar
+
+from include.local_cloud.azure.quotas import AzureQuotas
+from include.local_cloud.azure.readings import AzureReadings
+
+_Readings = TypeVar("_Readings", bound=Any)
 
 
 class SettingsError(Exception):
@@ -26,9 +32,11 @@ class Preset:
     Rates are per Region and keyed as the vendor counts them: by operation and
     engine, or by a group of operations that share one quota.
 
-    :param queue_seconds: how long a job stays ``scheduled``.
+    :param queue_seconds: how long a Polly task stays ``scheduled``.
     :param working_seconds: how long it stays ``inProgress`` at the least, plus
         its billable characters divided by ``characters_per_second``.
+    :param azure: limits and latencies of Azure Speech. The limits are the documented ones in both presets, since
+        its clients have to live with them.
     """
 
     name: str
@@ -37,6 +45,7 @@ class Preset:
     queue_seconds: float
     working_seconds: float
     characters_per_second: float
+    azure: AzureQuotas = field(default_factory=AzureQuotas)
 
 
 def _polly_rates(rate: Rate) -> dict[str, Rate]:
@@ -72,6 +81,7 @@ FAST = Preset(
     queue_seconds=0.0,
     working_seconds=0.0,
     characters_per_second=float("inf"),
+    azure=AzureQuotas(median_seconds=0.0, slow_seconds=0.0),
 )
 PRESETS = {preset.name: preset for preset in (FAST, DOCUMENTED)}
 
@@ -94,20 +104,26 @@ class PollyReadings:
     @classmethod
     def parse(cls, text: str) -> PollyReadings:
         """``missing_bucket=fail_task,list_order=newest_first`` -> readings; unknown names and values are refused."""
-        known = {reading.name: reading.metadata["values"] for reading in fields(cls)}
-        chosen: dict[str, str] = {}
-        for pair in filter(None, (part.strip() for part in text.split(","))):
-            name, _, value = pair.partition("=")
-            if name not in known:
-                raise SettingsError(
-                    f"LOCAL_CLOUD_POLLY_READINGS names the reading {name!r}; there are {', '.join(known)}."
-                )
-            if value not in known[name]:
-                raise SettingsError(
-                    f"LOCAL_CLOUD_POLLY_READINGS sets {name} to {value!r}; it takes {' or '.join(known[name])}."
-                )
-            chosen[name] = value
-        return replace(cls(), **chosen)
+        return parse_readings(cls, text, setting="LOCAL_CLOUD_POLLY_READINGS")
+
+
+def parse_readings(readings: type[_Readings], text: str, *, setting: str) -> _Readings:
+    """``name=value,...`` -> readings.
+
+    :param readings: a dataclass whose fields carry their ``values`` as metadata.
+    :param setting: the environment variable, for the message.
+    :raises SettingsError: for an unknown name or value.
+    """
+    known = {reading.name: reading.metadata["values"] for reading in fields(readings)}
+    chosen: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = pair.partition("=")
+        if name not in known:
+            raise SettingsError(f"{setting} names the reading {name!r}; there are {', '.join(known)}.")
+        if value not in known[name]:
+            raise SettingsError(f"{setting} sets {name} to {value!r}; it takes {' or '.join(known[name])}.")
+        chosen[name] = value
+    return readings(**chosen)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +136,7 @@ class Settings:
     preset: Preset = FAST
     state: Path = Path(".narration/local_cloud")
     readings: PollyReadings = PollyReadings()
+    azure_readings: AzureReadings = field(default_factory=AzureReadings)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -133,6 +150,9 @@ class Settings:
             preset=PRESETS[preset],
             state=Path(environment.get("LOCAL_CLOUD_STATE") or cls.state),
             readings=PollyReadings.parse(environment.get("LOCAL_CLOUD_POLLY_READINGS", "")),
+            azure_readings=parse_readings(
+                AzureReadings, environment.get("LOCAL_CLOUD_AZURE_READINGS", ""), setting="LOCAL_CLOUD_AZURE_READINGS"
+            ),
         )
 
 

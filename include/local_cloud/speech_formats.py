@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from typing import cast
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -36,7 +36,7 @@ def encode(blocks: Iterable[np.ndarray], *, source_rate: int, output_format: str
     :param sample_rate: samples per second of the result; 48,000 for ``ogg_opus`` and 8,000 for ``mulaw``/``alaw``
     :raises UnsupportedFormatError: for anything else
     """
-    resampled = _resample(blocks, source_rate=source_rate, sample_rate=sample_rate)
+    resampled = resample(blocks, source_rate=source_rate, sample_rate=sample_rate)
     if output_format == "pcm":
         return b"".join(block.astype("<i2").tobytes() for block in resampled)
     if output_format == "mp3":
@@ -61,7 +61,8 @@ def encode(blocks: Iterable[np.ndarray], *, source_rate: int, output_format: str
     raise UnsupportedFormatError(f"{output_format!r} is not an audio format; choose one of {', '.join(FORMATS)}")
 
 
-def _resample(blocks: Iterable[np.ndarray], *, source_rate: int, sample_rate: int) -> Iterator[np.ndarray]:
+def resample(blocks: Iterable[np.ndarray], *, source_rate: int, sample_rate: int) -> Iterator[np.ndarray]:
+    """The same sound at another rate."""
     if source_rate == sample_rate:
         yield from (block for block in blocks if block.size)
         return
@@ -86,10 +87,26 @@ def _encode_container(
     blocks: Iterable[np.ndarray], *, container: str, codec: str, rate: int, bitrate: int, options: dict[str, str]
 ) -> bytes:
     buffer = io.BytesIO()
+    write_container(buffer, blocks, container=container, codec=codec, rate=rate, bitrate=bitrate, options=options)
+    return buffer.getvalue()
+
+
+def write_container(
+    target: BinaryIO,
+    blocks: Iterable[np.ndarray],
+    *,
+    container: str,
+    codec: str,
+    rate: int,
+    bitrate: int | None,
+    options: dict[str, str],
+) -> int:
+    """Encode into a container; the number of samples."""
     # Without bitexact the muxer stamps its version and a random stream number into the file.
-    with av.open(buffer, "w", format=container, container_options={"fflags": "+bitexact"}) as output:
+    with av.open(target, "w", format=container, container_options={"fflags": "+bitexact"}) as output:
         stream = cast(av.AudioStream, output.add_stream(codec, rate=rate, layout="mono", options=options))
-        stream.bit_rate = bitrate
+        if bitrate is not None:
+            stream.bit_rate = bitrate
         adapter = av.AudioResampler(format=stream.codec_context.format, layout="mono", rate=rate)
         written = 0
         for block in blocks:
@@ -101,7 +118,7 @@ def _encode_container(
         for adapted in adapter.resample(None):
             output.mux(stream.encode(adapted))
         output.mux(stream.encode(None))
-    return buffer.getvalue()
+    return written
 
 
 def _encode_vorbis(blocks: Iterable[np.ndarray], *, rate: int) -> bytes:

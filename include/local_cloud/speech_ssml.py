@@ -57,7 +57,7 @@ class _Chunk:
 
 
 @dataclass
-class _Element:
+class SsmlElement:
     name: str
     attributes: dict[str, str]
     start: int
@@ -75,14 +75,16 @@ def read_ssml(text: str, builder: ScriptBuilder) -> None:
 
     :raises SsmlError: if the text is not well-formed, or has a document type
     """
-    _Reader(text, builder).read()
+    SsmlReader(text, builder).read()
 
 
-class _Reader:
+class SsmlReader:
+    """Reads one document. Another vendor's dialect overrides :meth:`enter` and :meth:`leave`."""
+
     def __init__(self, text: str, builder: ScriptBuilder) -> None:
         self._data = text.encode("utf-8", "replace")
-        self._builder = builder
-        self._open: list[_Element] = []
+        self.builder = builder
+        self._open: list[SsmlElement] = []
         self._pending: tuple[str, int] | None = None
         self._parser = expat.ParserCreate("utf-8")
         self._parser.buffer_text = False
@@ -126,15 +128,20 @@ class _Reader:
                 element.collected.starts += chunk.starts
                 element.collected.ends += chunk.ends
                 return
-        self._builder.text(chunk.content, chunk.starts, chunk.ends)
+        self.builder.text(chunk.content, chunk.starts, chunk.ends)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._end_text()
-        element = _Element(name=name, attributes=attributes, start=self._parser.CurrentByteIndex)
+        element = SsmlElement(name=name, attributes=attributes, start=self._parser.CurrentByteIndex)
         self._open.append(element)
         if any(outer.collected is not None for outer in self._open[:-1]):
             return
-        match name:
+        self.enter(element)
+
+    def enter(self, element: SsmlElement) -> None:
+        """An element begins."""
+        attributes = element.attributes
+        match element.name:
             case "p":
                 self._paragraph(element, PARAGRAPH_PAUSE_MS)
             case "s":
@@ -143,11 +150,11 @@ class _Reader:
                 self._prosody(element)
             case "emphasis":
                 rate, pitch, volume = _EMPHASIS.get(attributes.get("level", "moderate"), _EMPHASIS["moderate"])
-                self._restyle(element, rate=rate, pitch=pitch, volume_db=volume)
+                self.restyle(element, rate=rate, pitch=pitch, volume_db=volume)
             case "lang":
-                before = self._builder.style
-                self._builder.style = replace(before, language_code=attributes.get("xml:lang", ""))
-                element.leave.append(lambda: self._set_style_back(before))
+                before = self.builder.style
+                self.builder.style = replace(before, language_code=attributes.get("xml:lang", ""))
+                element.leave.append(lambda: self.set_style_back(before))
             case "amazon:effect":
                 self._effect(element)
             case "sub" | "say-as" | "phoneme":
@@ -159,20 +166,24 @@ class _Reader:
         end = self._end_of_tag(element)
         if any(outer.collected is not None for outer in self._open):
             return
-        match name:
-            case "break":
-                self._break(element, end=end)
-            case "mark":
-                self._builder.mark(element.attributes.get("name", ""), start=element.start, end=end)
-            case "amazon:breath":
-                length = _BREATH_MS.get(element.attributes.get("duration", "medium"), _BREATH_MS["medium"])
-                self._builder.pause(length, exact=False, ends_sentence=False)
-            case "sub" | "say-as" | "phoneme":
-                self._collected(element)
+        self.leave(element, end=end)
         for leave in reversed(element.leave):
             leave()
 
-    def _end_of_tag(self, element: _Element) -> int:
+    def leave(self, element: SsmlElement, *, end: int) -> None:
+        """An element ends, before the byte ``end``."""
+        match element.name:
+            case "break":
+                self._break(element, end=end)
+            case "mark":
+                self.builder.mark(element.attributes.get("name", ""), start=element.start, end=end)
+            case "amazon:breath":
+                length = _BREATH_MS.get(element.attributes.get("duration", "medium"), _BREATH_MS["medium"])
+                self.builder.pause(length, exact=False, ends_sentence=False)
+            case "sub" | "say-as" | "phoneme":
+                self._collected(element)
+
+    def _end_of_tag(self, element: SsmlElement) -> int:
         """The byte after an element that ends now."""
         here = self._parser.CurrentByteIndex
         if self._data[here - 2 : here] == b"/>" and self._data.rfind(b"<", 0, here) == element.start:
@@ -182,96 +193,96 @@ class _Reader:
 
     # What the tags mean
 
-    def _paragraph(self, element: _Element, milliseconds: int) -> None:
-        self._builder.pause(milliseconds, exact=False)
-        element.leave.append(lambda: self._builder.pause(milliseconds, exact=False))
+    def _paragraph(self, element: SsmlElement, milliseconds: int) -> None:
+        self.builder.pause(milliseconds, exact=False)
+        element.leave.append(lambda: self.builder.pause(milliseconds, exact=False))
 
-    def _break(self, element: _Element, *, end: int) -> None:
+    def _break(self, element: SsmlElement, *, end: int) -> None:
         time = element.attributes.get("time")
         if time is None:
             milliseconds = _BREAK_STRENGTHS.get(element.attributes.get("strength", "medium"), _COMMA_PAUSE_MS)
         else:
-            milliseconds = min(_milliseconds(time), LONGEST_BREAK_MS)
+            milliseconds = min(duration_ms(time), LONGEST_BREAK_MS)
         if milliseconds:
-            self._builder.pause(milliseconds, exact=True, ends_sentence=False, start=element.start, end=end)
+            self.builder.pause(milliseconds, exact=True, ends_sentence=False, start=element.start, end=end)
 
-    def _prosody(self, element: _Element) -> None:
+    def _prosody(self, element: SsmlElement) -> None:
         attributes = element.attributes
         if limit := attributes.get("amazon:max-duration"):
-            before = self._builder.style
-            number = len(self._builder.limits) + 1
-            self._builder.limits[number] = _milliseconds(limit)
-            self._builder.style = replace(before, limit=number)
-            element.leave.append(lambda: self._set_style_back(before))
-        self._restyle(
+            before = self.builder.style
+            number = len(self.builder.limits) + 1
+            self.builder.limits[number] = duration_ms(limit)
+            self.builder.style = replace(before, limit=number)
+            element.leave.append(lambda: self.set_style_back(before))
+        self.restyle(
             element,
             rate=_factor(attributes.get("rate", "medium"), _RATES, relative=False),
             pitch=_factor(attributes.get("pitch", "medium"), _PITCHES, relative=True),
             volume_db=_decibels(attributes.get("volume", "medium")),
         )
 
-    def _effect(self, element: _Element) -> None:
-        before = self._builder.style
+    def _effect(self, element: SsmlElement) -> None:
+        before = self.builder.style
         attributes = element.attributes
         if attributes.get("name") == "whispered":
-            self._builder.style = replace(before, whispered=True)
+            self.builder.style = replace(before, whispered=True)
         elif attributes.get("phonation") == "soft":
-            self._builder.style = replace(before, volume_db=before.volume_db - 5)
+            self.builder.style = replace(before, volume_db=before.volume_db - 5)
         elif length := attributes.get("vocal-tract-length"):
             # A longer tract sounds deeper.
             factor = _factor(length, {}, relative=True)
-            self._builder.style = replace(before, pitch=before.pitch / max(factor, 0.5))
-        element.leave.append(lambda: self._set_style_back(before))
+            self.builder.style = replace(before, pitch=before.pitch / max(factor, 0.5))
+        element.leave.append(lambda: self.set_style_back(before))
 
-    def _restyle(self, element: _Element, *, rate: float, pitch: float, volume_db: float) -> None:
-        before = self._builder.style
-        self._builder.style = replace(
+    def restyle(self, element: SsmlElement, *, rate: float, pitch: float, volume_db: float) -> None:
+        before = self.builder.style
+        self.builder.style = replace(
             before,
             rate=before.rate * rate,
             pitch=before.pitch * pitch,
             volume_db=before.volume_db + volume_db,
         )
-        element.leave.append(lambda: self._set_style_back(before))
+        element.leave.append(lambda: self.set_style_back(before))
 
-    def _set_style_back(self, style: object) -> None:
-        self._builder.style = style  # type: ignore[assignment]
+    def set_style_back(self, style: object) -> None:
+        self.builder.style = style  # type: ignore[assignment]
 
-    def _collected(self, element: _Element) -> None:
+    def _collected(self, element: SsmlElement) -> None:
         chunk = element.collected
         if chunk is None or not chunk.content.strip():
             return
         start, end = chunk.starts[0], chunk.ends[-1]
         attributes = element.attributes
         if element.name == "sub":
-            self._builder.spoken(attributes.get("alias", chunk.content), start=start, end=end)
+            self.builder.spoken(attributes.get("alias", chunk.content), start=start, end=end)
         elif element.name == "phoneme":
             phonemes = engine_phonemes(
                 attributes.get("ph", ""),
                 alphabet=attributes.get("alphabet", "ipa"),
-                language_code=self._builder.language_code,
+                language_code=self.builder.language_code,
             )
             if phonemes:
-                self._builder.phonemes(phonemes, start=start, end=end)
+                self.builder.phonemes(phonemes, start=start, end=end)
             else:
-                self._builder.text(chunk.content, chunk.starts, chunk.ends)
+                self.builder.text(chunk.content, chunk.starts, chunk.ends)
         else:
             self._say_as(element, chunk)
 
-    def _say_as(self, element: _Element, chunk: _Chunk) -> None:
+    def _say_as(self, element: SsmlElement, chunk: _Chunk) -> None:
         kind = element.attributes.get("interpret-as", "")
         if kind in {"characters", "spell-out"}:
-            self._builder.letters(chunk.content, chunk.starts, chunk.ends)
+            self.builder.letters(chunk.content, chunk.starts, chunk.ends)
             return
         spoken = spoken_form(
             chunk.content,
             interpret_as=kind,
             date_format=element.attributes.get("format", ""),
-            language_code=self._builder.language_code,
+            language_code=self.builder.language_code,
         )
         if spoken is None:
-            self._builder.text(chunk.content, chunk.starts, chunk.ends)
+            self.builder.text(chunk.content, chunk.starts, chunk.ends)
         else:
-            self._builder.spoken(spoken, start=chunk.starts[0], end=chunk.ends[-1])
+            self.builder.spoken(spoken, start=chunk.starts[0], end=chunk.ends[-1])
 
 
 def _chunk(content: str, *, start: int, end: int) -> _Chunk:
@@ -286,7 +297,7 @@ def _chunk(content: str, *, start: int, end: int) -> _Chunk:
     return _Chunk(content, starts, [*starts[1:], end])
 
 
-def _milliseconds(time: str) -> int:
+def duration_ms(time: str) -> int:
     found = re.fullmatch(r"\s*\+?(\d+(?:\.\d+)?|\.\d+)\s*(ms|s)\s*", time)
     if found is None:
         return 0

@@ -1,4 +1,4 @@
-"""Which espeak-ng voice stands in for each of Polly's voices and languages."""
+"""Which espeak-ng voice stands in for each of the vendors' voices and languages."""
 
 from __future__ import annotations
 
@@ -52,6 +52,71 @@ LANGUAGES = {
     "yue-CN": "yue",
 }
 FALLBACK_LANGUAGE = "en-US"
+# Azure's locales and languages beyond those; where espeak-ng lacks the language, a neighbour stands in.
+_MORE_LANGUAGES = {
+    "af": "af",
+    "am": "am",
+    "ar": "ar",
+    "as": "as",
+    "az": "az",
+    "bg": "bg",
+    "bn": "bn",
+    "bs": "bs",
+    "el": "el",
+    "es": "es-419",
+    "et": "et",
+    "eu": "eu",
+    "fa": "fa",
+    "fil": "es",
+    "fr-CH": "fr-CH",
+    "ga": "ga",
+    "gl": "pt",
+    "gu": "gu",
+    "he": "he",
+    "hr": "hr",
+    "hu": "hu",
+    "hy": "hy",
+    "id": "id",
+    "iu": "kl",
+    "jv": "id",
+    "ka": "ka",
+    "kk": "kk",
+    "km": "th",
+    "kn": "kn",
+    "lo": "th",
+    "lt": "lt",
+    "lv": "lv",
+    "mk": "mk",
+    "ml": "ml",
+    "mn": "kk",
+    "mr": "mr",
+    "ms": "ms",
+    "mt": "mt",
+    "my": "my",
+    "ne": "ne",
+    "or": "or",
+    "pa": "pa",
+    "ps": "fa",
+    "si": "si",
+    "sk": "sk",
+    "sl": "sl",
+    "so": "om",
+    "sq": "sq",
+    "sr": "sr",
+    "su": "id",
+    "sw": "sw",
+    "ta": "ta",
+    "te": "te",
+    "th": "th",
+    "uk": "uk",
+    "ur": "ur",
+    "uz": "uz",
+    "vi": "vi",
+    "wuu": "cmn",
+    "zh": "cmn",
+    "zh-HK": "yue",
+    "zu": "tn",
+}
 
 # The variants that stay easy to understand; the others croak, whisper or sing.
 _FEMALE_VARIANTS = ("f1", "f2", "f3", "f4")
@@ -65,6 +130,9 @@ def language_name(language_code: str) -> str:
     if language_code in LANGUAGES:
         return LANGUAGES[language_code]
     wanted = language_code.lower().partition("-")[0]
+    for more in (language_code, wanted):
+        if more in _MORE_LANGUAGES:
+            return _MORE_LANGUAGES[more]
     for code, name in LANGUAGES.items():
         if code.lower().partition("-")[0] == wanted:
             return name
@@ -72,7 +140,7 @@ def language_name(language_code: str) -> str:
 
 
 def engine_voice(*, voice_id: str, language_code: str, gender: str) -> EngineVoice:
-    """The voice for a Polly voice, the same on every machine and in every process.
+    """The voice for a vendor's voice, the same on every machine and in every process.
 
     Gender chooses among variants; a hash of the voice's name chooses one of them, its pitch and its pace.
     """

@@ -93,12 +93,12 @@ class State:
     def set_meta(self, key: str, value: str) -> None:
         self.database.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
 
-    def charge(self, service: str, *, characters: int) -> None:
+    def charge(self, service: str, *, characters: int, jobs: int = 1) -> None:
         """One more job and its characters on the bill; call inside the transaction that records the job."""
         self.database.execute(
-            "INSERT INTO bill (service, jobs, characters) VALUES (?, 1, ?) ON CONFLICT (service)"
-            " DO UPDATE SET jobs = jobs + 1, characters = characters + excluded.characters",
-            (service, characters),
+            "INSERT INTO bill (service, jobs, characters) VALUES (?, ?, ?) ON CONFLICT (service)"
+            " DO UPDATE SET jobs = jobs + excluded.jobs, characters = characters + excluded.characters",
+            (service, jobs, characters),
         )
 
     def bill(self, *services: str) -> dict[str, dict[str, int]]:

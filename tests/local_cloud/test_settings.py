@@ -50,3 +50,13 @@ def test_a_wrong_value_is_named_with_its_setting(name: str, value: str) -> None:
 def test_both_presets_have_every_quota() -> None:
     assert set(FAST.polly_rates) == set(DOCUMENTED.polly_rates)
     assert set(FAST.polly_concurrency) == set(DOCUMENTED.polly_concurrency)
+
+
+def test_readings_of_azure_are_set_like_those_of_polly() -> None:
+    settings = Settings.from_environment({"LOCAL_CLOUD_AZURE_READINGS": "preview_unknown_job=404"})
+    assert settings.azure_readings.preview_unknown_job == "404"
+    assert settings.azure_readings.batch_unknown_get == "404"
+    with pytest.raises(SettingsError, match="LOCAL_CLOUD_AZURE_READINGS names the reading 'weather'"):
+        Settings.from_environment({"LOCAL_CLOUD_AZURE_READINGS": "weather=fine"})
+    with pytest.raises(SettingsError, match="204 or 404"):
+        Settings.from_environment({"LOCAL_CLOUD_AZURE_READINGS": "preview_unknown_job=500"})
