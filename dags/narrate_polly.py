@@ -17,40 +17,17 @@ retry, a clear or a crash at any point buys nothing twice.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, Param
 
-from narration.operators.assemble import AssembleNarrationOperator
+from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
 from narration.operators.parameters import configured
-from narration.operators.plan import PlanNarrationOperator
 from narration.operators.policy import road_defaults
-from narration.operators.publish import PublishNarrationOperator
-from narration.operators.read import ReadDocumentOperator
-from narration.operators.synthesize import SynthesizeOrderOperator
+from narration.operators.road import narration_tasks
 from narration.synthesis.polly_rules import ENGINES, LEXICON_NAME, MAX_LEXICONS, SAMPLE_RATES
 from narration.synthesis.polly_voices import LANGUAGES, VOICES
 
-SERVICE = "polly"
-
 params = {
-    "document": Param(
-        type="string",
-        minLength=1,
-        title="Document",
-        description_md="Path on the worker or URI (`s3://bucket/key`, `file:///path`) of a plain text (UTF-8) or SSML "
-        "document.",
-    ),
-    "title": Param(
-        None, type=["null", "string"], title="Title", description="Default: from the document, or its file name."
-    ),
-    "text_type": Param(
-        "auto",
-        type="string",
-        enum=["auto", "text", "ssml"],
-        values_display={"auto": "Recognise it", "text": "Plain text", "ssml": "SSML"},
-        title="Text or SSML",
-    ),
+    **document_params(),
     "voice": Param(
         "Joanna",
         type="string",
@@ -105,35 +82,9 @@ params = {
         "ogg_opus: 48000; mulaw, alaw: 8000.",
         section="Clips",
     ),
-    "paragraphs_per_order": Param(
-        100,
-        type="integer",
-        minimum=1,
-        maximum=1000,
-        title="Paragraphs per order",
-        description="One task instance sees one order through. 1 gives every paragraph a task instance of its own.",
-        section="Clips",
-    ),
-    "paragraph_pause_ms": Param(
-        500, type="integer", minimum=0, maximum=60000, title="Pause between paragraphs (ms)", section="Pauses"
-    ),
-    "heading_pause_ms": Param(
-        900, type="integer", minimum=0, maximum=60000, title="Pause after a heading (ms)", section="Pauses"
-    ),
-    "scene_pause_ms": Param(
-        1400, type="integer", minimum=0, maximum=60000, title="Pause at a scene break (ms)", section="Pauses"
-    ),
-    "chapter_pause_ms": Param(
-        1800, type="integer", minimum=0, maximum=60000, title="Pause between chapters (ms)", section="Pauses"
-    ),
-    "storage": Param(
-        configured("storage"),
-        type="string",
-        title="Storage",
-        description_md="Folder or URI for clips and narrations, for example `s3://bucket/narration`. The same storage "
-        "never buys a paragraph twice.",
-        section="Where",
-    ),
+    **paragraphs_per_order_param(),
+    **pause_params(),
+    **storage_param(),
     "output_bucket": Param(
         configured("polly_bucket"),
         type="string",
@@ -157,22 +108,4 @@ with DAG(
     tags=["narration", "polly"],
     max_active_runs=4,
 ) as dag:
-    read = ReadDocumentOperator(task_id="read", service=SERVICE)
-    plan = PlanNarrationOperator(task_id="plan", service=SERVICE, document=read.output)
-    synthesize = SynthesizeOrderOperator.partial(
-        task_id="synthesize",
-        wait_timeout=timedelta(hours=24),
-        max_active_tis_per_dagrun=32,
-        map_index_template="{{ task.order['label'] }}",
-    ).expand(order=plan.output)
-    assemble = AssembleNarrationOperator(
-        task_id="assemble",
-        service=SERVICE,
-        plan="{{ ti.xcom_pull(task_ids='plan', key='plan') }}",
-        # No orders are left to map over when the store holds everything, and then synthesize is skipped.
-        trigger_rule="none_failed",
-    )
-    publish = PublishNarrationOperator(
-        task_id="publish", service=SERVICE, assembled=assemble.output, orders_task_id="synthesize"
-    )
-    synthesize >> assemble >> publish
+    narration_tasks(service="polly")

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -171,7 +171,18 @@ class Bench:
 
     def see_through(self, order: dict[str, Any], run: Run, *, looks: int = 20, **arguments: Any) -> dict[str, Any]:
         """Do what Airflow does: run the task, run its trigger, resume the task, until it is over."""
-        step = lambda: self.operator(order, **arguments).execute(run.context)  # noqa: E731
+        return self._until_done(
+            order, run, lambda: self.operator(order, **arguments).execute(run.context), looks=looks, **arguments
+        )
+
+    def resume_until_done(self, order: dict[str, Any], run: Run, deferred: TaskDeferred) -> dict[str, Any]:
+        """Go on from a deferral as :meth:`see_through` does."""
+        event = event_of(deferred)
+        return self._until_done(order, run, lambda: self.resume(order, run, deferred, event), looks=20)
+
+    def _until_done(
+        self, order: dict[str, Any], run: Run, step: Callable[[], dict[str, Any]], *, looks: int, **arguments: Any
+    ) -> dict[str, Any]:
         for _ in range(looks):
             try:
                 return step()

@@ -139,6 +139,25 @@ class TestClips:
 
         assert list(store.clips(keys)) == keys
 
+    def test_whether_clips_are_whole_is_told_without_reading_their_audio(self, store):
+        keys = [f"ab{number:038}" for number in range(4)]
+        for key in keys:
+            store.add_clip(stored_clip(key), data=AUDIO, boundaries={"words": [], "sentences": []})
+        store.add_clip(stored_clip("cd12"), data=AUDIO)
+        store.path("clips", "ab", f"{keys[1]}.mp3").unlink()
+        store.path("clips", "ab", f"{keys[2]}.json").unlink()
+        store.write("clips", "ab", f"{keys[3]}.mp3", data=b"")
+
+        assert [store.has_whole(key) for key in keys] == [True, False, False, False]
+        assert store.whole_clips("ab") == {keys[0]}
+        assert store.whole_clips("cd") == {"cd12"}
+        assert store.whole_clips("ef") == frozenset()
+
+    def test_a_listing_shows_what_came_after_the_one_before(self, store):
+        assert store.whole_clips("ab") == frozenset()
+        store.add_clip(stored_clip(), data=AUDIO)
+        assert store.whole_clips("ab") == {"ab12"}
+
 
 class TestLocalDisk:
     @pytest.fixture

@@ -27,7 +27,15 @@ PARALLEL_REQUESTS = 8
 _S3 = ("s3", "s3a", "s3n")
 _CLIENTS = ("botocore.", "aiobotocore.", "aiohttp.")
 
-SUFFIXES = {"wav": "wav", "mp3": "mp3", "ogg_vorbis": "ogg", "ogg_opus": "ogg", "pcm": "pcm", "mulaw": "ulaw", "alaw": "alaw"}
+SUFFIXES = {
+    "wav": "wav",
+    "mp3": "mp3",
+    "ogg_vorbis": "ogg",
+    "ogg_opus": "ogg",
+    "pcm": "pcm",
+    "mulaw": "ulaw",
+    "alaw": "alaw",
+}
 
 
 class StoreError(NarrationError):
@@ -310,6 +318,39 @@ class Store:
         """Give the facts of those of the clips that the store holds."""
         found = self.parallel(self.clip, tuple(dict.fromkeys(keys)))
         return {clip.clip_key: clip for clip in found if clip is not None}
+
+    def has_whole(self, key: str) -> bool:
+        """Tell whether a clip is there with all of its audio, without reading that."""
+        clip = self.clip(key)
+        if clip is None:
+            return False
+        parts = self._clip_parts(key, SUFFIXES[clip.audio_format])
+        try:
+            return self._guarded(parts, lambda: self.path(*parts).stat().st_size) == clip.bytes
+        except FileNotFoundError:
+            return False
+
+    def whole_clips(self, start: str) -> frozenset[str]:
+        """
+        Name the clips that are there, facts and audio, by listing one folder: the quick way to ask for many.
+
+        :param start: the first two characters of their keys.
+        """
+        parts = ("clips", start)
+        path = self.path(*parts)
+
+        def names() -> set[str]:
+            path.fs.invalidate_cache(path.path)
+            return {
+                str(entry["name"]).rsplit("/", 1)[-1] for entry in path.fs.ls(path.path, detail=True) if entry["size"]
+            }
+
+        try:
+            found = self._guarded(parts, names)
+        except FileNotFoundError:
+            return frozenset()
+        audio = {key for key, _, suffix in (name.partition(".") for name in found) if suffix in SUFFIXES.values()}
+        return frozenset(key for key in audio if f"{key}.json" in found)
 
     def boundaries(self, key: str) -> dict[str, Any] | None:
         """Give when the words and sentences of a clip are spoken; ``None`` if the service did not tell."""

@@ -238,9 +238,9 @@ class RunningAirflow:
         )
         return error_of_task(read_task_log(path))
 
-    def bill(self) -> dict[str, int]:
-        """What Polly has charged since the state was new: ``{"jobs": n, "characters": n}``."""
-        return self.session.cloud.request("GET", "/_local/bill")["polly"]
+    def bill(self, service: str = "polly") -> dict[str, int]:
+        """What a service has charged since the state was new: ``{"jobs": n, "characters": n}``."""
+        return self.session.cloud.request("GET", "/_local/bill")[service]
 
 
 def _free_ports() -> Ports:
@@ -251,6 +251,16 @@ def _free_ports() -> Ports:
             listener.bind(("127.0.0.1", 0))
             numbers.append(listener.getsockname()[1])
         return Ports(airflow=numbers[0], speech=numbers[1], s3=numbers[2])
+
+
+@pytest.fixture
+def order_fault(airflow: RunningAirflow) -> Callable[..., None]:
+    """Order a failure of the local cloud; see ``include/local_cloud/faults.py`` for the kinds."""
+
+    def order(*, service: str = "polly", **fault: Any) -> None:
+        airflow.session.cloud.request("POST", "/_local/faults", body={"service": service, **fault})
+
+    return order
 
 
 @pytest.fixture(scope="session")

@@ -2,131 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import random
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy
 import pytest
 
-from narration.audio.decoding import decode_clip
+from tests.e2e.books import characters, listen, succeeded, write_book
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 DAG = "narrate_polly"
-_WORDS = (
-    "harbour",
-    "lantern",
-    "window",
-    "letter",
-    "river",
-    "morning",
-    "captain",
-    "garden",
-    "silver",
-    "thunder",
-    "castle",
-)
-_WORDS += (
-    "candle",
-    "meadow",
-    "journey",
-    "whisper",
-    "forest",
-    "bridge",
-    "island",
-    "winter",
-    "kitchen",
-    "shadow",
-    "engine",
-)
-
-
-def write_book(path: Path, *, seed: int, chapters: int, paragraphs: int, repeated: str = "") -> list[str]:
-    """Write a book of its own for each seed, and return the distinct texts that a narrator speaks."""
-    dice = random.Random(seed)
-    lines, spoken = [], []
-    for chapter in range(1, chapters + 1):
-        # Not the plain "Chapter 1", which the next book would find in the store.
-        spoken.append(f"Chapter {chapter}. Of Book {seed}")
-        lines += [spoken[-1], ""]
-        for number in range(1, paragraphs + 1):
-            words = " ".join(dice.choices(_WORDS, k=dice.randint(6, 16)))
-            spoken.append(f"In book {seed} it is written, at place {number} of {chapter}: {words}.")
-            lines += [spoken[-1], ""]
-        if repeated:
-            spoken.append(repeated)
-            lines += [repeated, ""]
-    path.write_text("\n".join(lines), encoding="utf-8")
-    return list(dict.fromkeys(spoken))
-
-
-def characters(texts: list[str]) -> int:
-    return sum(map(len, texts))
-
-
-def decoded(path: Path) -> numpy.ndarray:
-    with av.open(str(path)) as container:
-        return numpy.concatenate([frame.to_ndarray().mean(axis=0) for frame in container.decode(audio=0)])
-
-
-def listen(store: Path, result: dict[str, Any]) -> dict[str, Any]:
-    """Hold both files against the clips: every paragraph where the manifest says, and silence between them."""
-    folder = store / "narrations" / Path(result["narration_uri"]).name
-    manifest = json.loads((folder / "manifest.json").read_text())
-    rate = manifest["audio"]["sample_rate"]
-    for kind in ("mp3", "m4b"):
-        path = folder / manifest["audio"][kind]
-        sound = decoded(path)
-        with av.open(str(path)) as container:
-            header = container.duration / av.time_base
-            marks = [chapter["start"] * float(chapter["time_base"]) for chapter in container.chapters()]
-        assert header == pytest.approx(manifest["audio"]["duration_seconds"], abs=0.05)
-        assert len(sound) / rate == pytest.approx(header, abs=0.05)
-        if kind == "m4b":
-            assert marks == pytest.approx([chapter["start_seconds"] for chapter in manifest["chapters"]], abs=0.05)
-        end = 0.0
-        loudest = float(numpy.abs(sound).max())
-        for paragraph in manifest["paragraphs"]:
-            key = paragraph["clip_key"]
-            clip = decode_clip(
-                (store / "clips" / key[:2] / f"{key}.ogg").read_bytes(), audio_format="ogg_vorbis", sample_rate=rate
-            ).astype(float)
-            start = round(paragraph["start_seconds"] * rate)
-            heard = sound[start : start + len(clip)]
-            likeness = numpy.corrcoef(heard, clip[: len(heard)])[0, 1]
-            assert likeness > 0.9, f"{kind}: {paragraph['place']} is not what is heard there ({likeness:.2f})"
-            margin = round(0.03 * rate)
-            between = sound[round(end * rate) + margin : start - margin]
-            assert len(between) == 0 or numpy.abs(between).max() < 0.02 * loudest, f"{kind}: a sound between paragraphs"
-            end = paragraph["end_seconds"]
-    return manifest
-
-
-@pytest.fixture
-def order_fault(airflow: Any) -> Callable[..., None]:
-    def order(**fault: Any) -> None:
-        request = urllib.request.Request(
-            f"{airflow.speech_url}/_local/faults",
-            data=json.dumps({"service": "polly", **fault}).encode(),
-            headers={"Content-Type": "application/json"},
-            method="POST",
-        )
-        urllib.request.urlopen(request, timeout=10).close()
-
-    return order
-
-
-def succeeded(airflow: Any, run_id: str, *, timeout: float = 300) -> dict[str, Any]:
-    run = airflow.wait(DAG, run_id, timeout=timeout)
-    states = {(ti["task_id"], ti["map_index"]): ti["state"] for ti in airflow.task_instances(DAG, run_id)}
-    assert run["state"] == "success", states
-    assert set(states.values()) <= {"success", "skipped"}
-    return airflow.xcom(DAG, run_id, "publish")
 
 
 def test_a_book_becomes_an_audiobook_that_is_billed_exactly_and_only_once(airflow: Any, tmp_path: Path) -> None:
@@ -134,7 +19,7 @@ def test_a_book_becomes_an_audiobook_that_is_billed_exactly_and_only_once(airflo
     texts = write_book(book, seed=1, chapters=3, paragraphs=8, repeated="And so the day ended.")
     before = airflow.bill()["characters"]
 
-    first = succeeded(airflow, airflow.trigger(DAG, {"document": str(book), "paragraphs_per_order": 10}))
+    first = succeeded(airflow, DAG, airflow.trigger(DAG, {"document": str(book), "paragraphs_per_order": 10}))
 
     assert airflow.bill()["characters"] - before == characters(texts)
     manifest = listen(airflow.store, first)
@@ -146,7 +31,7 @@ def test_a_book_becomes_an_audiobook_that_is_billed_exactly_and_only_once(airflo
     assert manifest["billed_characters"] == first["billed_characters"] == characters(texts)
     assert first["bought_characters_this_run"] == characters(texts)
 
-    second = succeeded(airflow, airflow.trigger(DAG, {"document": str(book), "paragraphs_per_order": 10}))
+    second = succeeded(airflow, DAG, airflow.trigger(DAG, {"document": str(book), "paragraphs_per_order": 10}))
 
     assert airflow.bill()["characters"] - before == characters(texts)
     assert second["bought_characters_this_run"] == 0
@@ -162,7 +47,7 @@ def test_a_worker_killed_while_it_buys_buys_nothing_twice(airflow: Any, tmp_path
     airflow.wait(DAG, run_id, until=lambda _: airflow.bill()["jobs"] > before["jobs"] + 3)
     airflow.kill_worker()
 
-    result = succeeded(airflow, run_id)
+    result = succeeded(airflow, DAG, run_id)
     assert airflow.bill()["characters"] - before["characters"] == characters(texts)
     listen(airflow.store, result)
 
@@ -178,7 +63,7 @@ def test_a_triggerer_killed_while_it_waits_costs_nothing(airflow: Any, tmp_path:
     airflow.kill("triggerer")
     airflow.restart("triggerer")
 
-    result = succeeded(airflow, run_id)
+    result = succeeded(airflow, DAG, run_id)
     assert airflow.bill()["characters"] - before == characters(texts)
     assert len(listen(airflow.store, result)["paragraphs"]) == len(texts)
 
@@ -195,7 +80,7 @@ def test_all_of_airflow_killed_while_it_collects_costs_nothing(airflow: Any, tmp
     airflow.kill_all()
     airflow.start()
 
-    result = succeeded(airflow, run_id)
+    result = succeeded(airflow, DAG, run_id)
     assert airflow.bill()["characters"] - before == characters(texts)
     listen(airflow.store, result)
 
@@ -207,7 +92,7 @@ def test_lost_replies_throttling_and_server_errors_cost_nothing(airflow: Any, tm
     for kind, count in (("drop_reply", 3), ("throttle", 4), ("error_500", 2)):
         order_fault(kind=kind, count=count, operation="StartSpeechSynthesisTask")
 
-    result = succeeded(airflow, airflow.trigger(DAG, {"document": str(book)}))
+    result = succeeded(airflow, DAG, airflow.trigger(DAG, {"document": str(book)}))
 
     assert airflow.bill()["characters"] - before == characters(texts)
     listen(airflow.store, result)

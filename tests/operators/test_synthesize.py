@@ -119,7 +119,7 @@ class TestADeathAtAnyMoment:
         doubtful = bench.first_look(order, run)
         assert bench.bought == 0
         assert doubtful.trigger.job_ids == []
-        assert doubtful.trigger.look_again_at == pytest.approx(clock() + 30, abs=15)
+        assert doubtful.trigger.look_again_at == pytest.approx(clock() + 10, abs=5)
 
         clock.forward(31)
         assert event_of(doubtful) == {"status": "due"}

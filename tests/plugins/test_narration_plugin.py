@@ -23,11 +23,13 @@ def test_airflow_loads_the_plugin_file_and_nothing_else_from_the_folder():
 def test_it_registers_the_links_of_the_blocks():
     import narration_plugin
 
+    from narration.operators.azure_jobs import AzureDownloadBase
     from narration.operators.polly import PollyStartSpeechSynthesisTaskOperator
 
     assert issubclass(narration_plugin.NarrationPlugin, AirflowPlugin)
     registered = {type(link) for link in narration_plugin.NarrationPlugin.operator_extra_links}
-    assert {type(link) for link in PollyStartSpeechSynthesisTaskOperator.operator_extra_links} <= registered
+    for block in (PollyStartSpeechSynthesisTaskOperator, AzureDownloadBase):
+        assert {type(link) for link in block.operator_extra_links} <= registered
 
 
 def test_what_every_dag_file_and_component_imports_brings_no_cloud_sdk_and_no_codec():
@@ -36,7 +38,9 @@ import sys
 sys.path.insert(0, {str(PLUGINS)!r})
 import airflow.sdk
 import narration_plugin, narration.operators.polly, narration.sensors.polly, narration.links.polly
-heavy = ("airflow.providers.amazon.aws", "boto3", "botocore", "aiobotocore", "av", "numpy", "lxml")
+import narration.operators.azure_batch_synthesis, narration.operators.azure_long_audio
+import narration.sensors.azure_batch_synthesis, narration.sensors.azure_long_audio
+heavy = ("airflow.providers.amazon.aws", "boto3", "botocore", "aiobotocore", "av", "numpy", "lxml", "azure.identity")
 print([name for name in heavy if name in sys.modules])
 """
 

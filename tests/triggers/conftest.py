@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from tests.azure_blocks import azure, block_context
 from tests.road import bench, clock, run, tone_cloud
 
-__all__ = ["bench", "clock", "run", "tone_cloud"]
+__all__ = ["azure", "bench", "block_context", "clock", "run", "tone_cloud"]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
-
-from airflow.sdk import BaseOperatorLink
 
 from narration.hooks.polly_errors import PollyArgumentError
 from narration.hooks.polly_tasks import parse_output_uri
+from narration.links.stored import StoredLink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import BaseOperator, Context
-    from airflow.sdk.types import TaskInstanceKey
 
     from narration.hooks.polly import PollyHook
 
@@ -27,35 +25,14 @@ _CONSOLES = {
 _AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu")
 
 
-class _StoredLink(BaseOperatorLink):
-    """A link whose address a task writes to XCom while it runs; the UI reads it from there, without AWS."""
-
-    key: ClassVar[str]
-
-    @property
-    def xcom_key(self) -> str:
-        return self.key
-
-    @classmethod
-    def persist(cls, *, context: Context, operator: BaseOperator, url: str) -> None:
-        """Write the address down; nothing is written where the operator pushes no XCom."""
-        if operator.do_xcom_push and url:
-            context["ti"].xcom_push(key=cls.key, value=url)
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        from airflow.sdk.execution_time.xcom import XCom
-
-        return XCom.get_value(key=self.key, ti_key=ti_key) or ""
-
-
-class PollyOutputObjectLink(_StoredLink):
+class PollyOutputObjectLink(StoredLink):
     """Open the object that Polly writes: in the S3 console, or at the S3 endpoint that the connection names."""
 
     name = "Polly output object"
     key = "polly_output_object"
 
 
-class PollyConsoleLink(_StoredLink):
+class PollyConsoleLink(StoredLink):
     """Open the task among the S3 synthesis tasks of the Polly console."""
 
     name = "Polly synthesis task"

@@ -58,7 +58,7 @@ class AssembleNarrationOperator(BaseOperator):
         from narration.synthesis.planning import Plan
 
         parameters = NarrationParameters.of(context["params"], service=self.service)
-        store = Store(location=parameters.storage, conn_id=parameters.aws_conn_id)
+        store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
         plan = Plan.from_dict(store.handed_over("plans", f"{self.plan}.json"))
         slug = slug_of(plan.title)
         name = f"{slug}-{plan.narration_key[:10]}"

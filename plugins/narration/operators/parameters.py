@@ -1,16 +1,27 @@
-"""The parameters of the ``narrate_*`` Dags, read in one place."""
+"""The parameters of the ``narrate_*`` Dags, read in one place; what is one service's own has a module of its own."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import Any, Self, cast
 
 from narration.errors import PermanentNarrationError
-from narration.synthesis.polly_choice import check_choice
 
 SECTION = "narration"
 """The section of Airflow's configuration that holds the installation's defaults."""
+
+PAUSES = ("paragraph_pause_ms", "heading_pause_ms", "scene_pause_ms", "chapter_pause_ms")
+"""Names of the parameters that set pauses."""
+
+_READERS = {
+    "polly": "narration.operators.parameters_polly.PollyParameters",
+    "azure_batch": "narration.operators.parameters_azure.AzureBatchParameters",
+    "azure_long_audio": "narration.operators.parameters_azure.AzureLongAudioParameters",
+}
+"""What reads the form of the Dag that stands for a service. A new service adds a line, a reader and an adapter."""
 
 
 class ParameterError(PermanentNarrationError):
@@ -25,13 +36,13 @@ def configured(key: str, fallback: str = "") -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NarrationParameters:
+class NarrationParameters(ABC):
     """
     What a person asked for, in types that the tasks work with.
 
-    :param service: the speech service that the Dag stands for.
-    :param sample_rate: Hz; ``None`` for the service's default.
+    :param service: the adapter that buys, as :func:`narration.services.registry.make_service` knows it.
     :param pauses: milliseconds, by name.
+    :param storage_conn_id: connection for S3 locations of the document and of the storage that name none.
     """
 
     service: str
@@ -39,15 +50,9 @@ class NarrationParameters:
     title: str | None
     text_type: str
     voice: str
-    engine: str
-    language_code: str | None
-    output_format: str
-    sample_rate: int | None
-    lexicons: tuple[str, ...]
     paragraphs_per_order: int
     storage: str
-    output_bucket: str
-    aws_conn_id: str
+    storage_conn_id: str | None
     pauses: Mapping[str, int]
 
     @classmethod
@@ -55,44 +60,42 @@ class NarrationParameters:
         """
         Read the parameters of a run and refuse combinations that cannot work.
 
+        :param service: the service that the Dag stands for.
         :raises ParameterError: if one is missing.
-        :raises narration.synthesis.polly_choice.VoiceChoiceError: if voice, engine, format or rate do not go together.
+        :raises narration.errors.PermanentNarrationError: if voice, format and the like do not go together.
         """
-        document = str(params["document"] or "").strip()
-        if not document:
-            raise ParameterError("No document is given. Set the parameter 'document' to a path or URI.")
-        rate = str(params["sample_rate"])
-        parameters = cls(
-            service=service,
-            document=document,
-            title=params["title"] or None,
-            text_type=params["text_type"],
-            voice=params["voice"],
-            engine=params["engine"],
-            language_code=params["language_code"] or None,
-            output_format=params["output_format"],
-            sample_rate=None if rate == "auto" else int(rate),
-            lexicons=tuple(params["lexicons"] or ()),
-            paragraphs_per_order=int(params["paragraphs_per_order"]),
-            storage=params["storage"] or configured("storage"),
-            output_bucket=params["output_bucket"] or configured("polly_bucket"),
-            aws_conn_id=params["aws_conn_id"],
-            pauses={name.removesuffix("_pause_ms") + "_ms": int(params[name]) for name in PAUSES},
-        )
-        check_choice(
-            voice=parameters.voice,
-            engine=parameters.engine,
-            language_code=parameters.language_code,
-            audio_format=parameters.output_format,
-            sample_rate=parameters.sample_rate,
-            lexicons=parameters.lexicons,
-        )
-        return parameters
+        module, _, name = _READERS[service].rpartition(".")
+        reader = cast("type[NarrationParameters]", getattr(import_module(module), name))
+        return reader.read(params)
 
+    @classmethod
+    @abstractmethod
+    def read(cls, params: Mapping[str, Any]) -> Self:
+        """Read the form of this service's Dag; raises as :meth:`of`."""
+
+    @abstractmethod
+    def voice_choice(self) -> dict[str, Any]:
+        """Give what the adapter's :meth:`~narration.services.base.SpeechService.profile` is asked with."""
+
+    @abstractmethod
     def connection(self) -> dict[str, Any]:
         """Give what the service's adapter is made from."""
-        return {"aws_conn_id": self.aws_conn_id, "bucket": self.output_bucket}
 
 
-PAUSES = ("paragraph_pause_ms", "heading_pause_ms", "scene_pause_ms", "chapter_pause_ms")
-"""Names of the parameters that set pauses."""
+def common_fields(params: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Read the fields that every form has.
+
+    :raises ParameterError: if no document is given.
+    """
+    document = str(params["document"] or "").strip()
+    if not document:
+        raise ParameterError("No document is given. Set the parameter 'document' to a path or URI.")
+    return {
+        "document": document,
+        "title": params["title"] or None,
+        "text_type": params["text_type"],
+        "paragraphs_per_order": int(params["paragraphs_per_order"]),
+        "storage": params["storage"] or configured("storage"),
+        "pauses": {name.removesuffix("_pause_ms") + "_ms": int(params[name]) for name in PAUSES},
+    }

@@ -49,16 +49,9 @@ class PlanNarrationOperator(BaseOperator):
         from narration.synthesis.planning import plan_narration
 
         parameters = NarrationParameters.of(context["params"], service=self.service)
-        store = Store(location=parameters.storage, conn_id=parameters.aws_conn_id)
-        service = make_service(self.service, parameters.connection())
-        profile = service.profile(
-            voice=parameters.voice,
-            engine=parameters.engine,
-            language_code=parameters.language_code,
-            audio_format=parameters.output_format,
-            sample_rate=parameters.sample_rate,
-            lexicons=parameters.lexicons,
-        )
+        store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
+        service = make_service(parameters.service, parameters.connection())
+        profile = service.profile(**parameters.voice_choice())
         service.check_output()
         document = Document.from_dict(store.handed_over("documents", f"{self.document['document']}.json"))
         plan = plan_narration(document, profile=profile, rules=service.rules(profile), pauses=parameters.pauses)

@@ -40,7 +40,7 @@ class PublishNarrationOperator(BaseOperator):
         from narration.synthesis.planning import Plan
 
         parameters = NarrationParameters.of(context["params"], service=self.service)
-        store = Store(location=parameters.storage, conn_id=parameters.aws_conn_id)
+        store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
         name = self.assembled["narration"]
         manifest = published_manifest(store, name)
         if manifest is None:

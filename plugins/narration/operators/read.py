@@ -38,8 +38,8 @@ class ReadDocumentOperator(BaseOperator):
         from narration.synthesis.keys import digest
 
         parameters = NarrationParameters.of(context["params"], service=self.service)
-        store = Store(location=parameters.storage, conn_id=parameters.aws_conn_id)
-        data = load(parameters.document, conn_id=parameters.aws_conn_id)
+        store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
+        data = load(parameters.document, conn_id=parameters.storage_conn_id)
         document = read_document(
             data, source=source_name(parameters.document), text_type=parameters.text_type, title=parameters.title
         )

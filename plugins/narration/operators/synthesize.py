@@ -30,6 +30,7 @@ _LONGEST_SAFETY_NET = timedelta(minutes=5)
 _LOOK_AGAIN_WHEN_THROTTLED = 30.0
 _LOOK_AGAIN_AT_THE_LATEST = 600.0
 _LOOK_AGAIN_FOR_AUDIO = 15.0
+_LOOK_FOR_LOST_ANSWER = 10.0
 _MOST_NAMED = 5
 _COLLECTED_AT_ONCE = 32
 _MANY_FLAWED = 3
@@ -279,7 +280,11 @@ class SynthesizeOrderOperator(BaseOperator):
         waiting = [job for job in decision.wait if job.job_id not in record.missing_since]
         if now >= end_time:
             raise WaitTimeoutError(self._why_timed_out(decision))
-        moments = [record.intents[key][0] + self._service.settle_seconds for key in decision.unsettled]
+        moments = []
+        for key in decision.unsettled:
+            # The service shows most jobs at once: look soon, then less and less often, until the doubt ends.
+            at = record.intents[key][0]
+            moments.append(min(at + self._service.settle_seconds, now + max(_LOOK_FOR_LOST_ANSWER, now - at)))
         if len(waiting) < len(decision.wait):
             moments.append(now + _LOOK_AGAIN_FOR_AUDIO)
         if decision.buy or decision.collect:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from narration.hooks.aws_connection import AwsConnectionMixin, failing_at_once
 from narration.hooks.polly_errors import (
@@ -20,6 +19,7 @@ from narration.hooks.polly_errors import (
 )
 from narration.hooks.polly_tasks import COMPLETED, FAILED, UNSEEN_SECONDS, read_event, task_facts, task_failed
 from narration.links.polly import PollyConsoleLink, PollyOutputObjectLink, persist_links
+from narration.sensors.failing import failing_as_asked
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -111,7 +111,7 @@ class PollySpeechSynthesisTaskSensor(AwsConnectionMixin, BaseSensorOperator):
             return super().execute(context)
         from narration.triggers.polly import PollySpeechSynthesisTaskTrigger
 
-        with self._failing_as_asked():
+        with failing_as_asked(self):
             look = self.poke(context)
         if look.is_done:
             return look.xcom_value
@@ -129,7 +129,7 @@ class PollySpeechSynthesisTaskSensor(AwsConnectionMixin, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on after the trigger's event."""
-        with self._failing_as_asked():
+        with failing_as_asked(self):
             try:
                 with failing_at_once():
                     return read_event(event)
@@ -137,19 +137,3 @@ class PollySpeechSynthesisTaskSensor(AwsConnectionMixin, BaseSensorOperator):
                 raise AirflowFailException(str(error)) from error
             except PollyWaitTimeoutError as error:
                 raise AirflowSensorTimeout(str(error)) from error
-
-    @contextmanager
-    def _failing_as_asked(self) -> Iterator[None]:
-        """Honour soft_fail and never_fail as the base class does around poke, for what happens outside it."""
-        try:
-            yield
-        except (AirflowFailException, AirflowSensorTimeout) as error:
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
-            raise
-        except AirflowSkipException:
-            raise
-        except Exception as error:
-            if self.never_fail:
-                raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
-            raise

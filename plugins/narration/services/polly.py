@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from narration.errors import NarrationError
+from narration.hooks.limits import shared_limiter
 from narration.hooks.polly import PollyHook
 from narration.hooks.polly_errors import (
     PollyRefusedError,
@@ -24,7 +25,6 @@ from narration.hooks.polly_errors import (
 )
 from narration.hooks.polly_retry import repeating_throttled
 from narration.services.base import AudioMissingError, Batch, FetchedClip, Ledger, Purchases, SpeechService
-from narration.hooks.limits import shared_limiter
 from narration.services.polly_jobs import job_of, job_with_keys, timestamp
 from narration.services.polly_preflight import POLLY, check_bucket, check_lexicons, polly_profile
 from narration.synthesis import polly_rules

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 from narration.services.base import SpeechService
+
+_ADAPTERS = {
+    "polly": "narration.services.polly.PollyService",
+    "azure_batch": "narration.services.azure_batch.AzureBatchService",
+    "azure_batch_preview": "narration.services.azure_batch.AzureBatchPreviewService",
+    "azure_long_audio": "narration.services.azure_long_audio.AzureLongAudioService",
+}
 
 
 def make_service(name: str, connection: Mapping[str, Any]) -> SpeechService:
@@ -16,8 +24,8 @@ def make_service(name: str, connection: Mapping[str, Any]) -> SpeechService:
     :param connection: what :meth:`narration.services.base.SpeechService.connection` gave.
     :raises ValueError: if there is no such service.
     """
-    if name == "polly":
-        from narration.services.polly import PollyService
-
-        return PollyService(**connection)
-    raise ValueError(f"There is no speech service {name!r}.")
+    if name not in _ADAPTERS:
+        raise ValueError(f"There is no speech service {name!r}; there are {', '.join(_ADAPTERS)}.")
+    # Imported when it is needed: each brings its cloud's SDK or HTTP client.
+    module, _, adapter = _ADAPTERS[name].rpartition(".")
+    return cast("SpeechService", getattr(import_module(module), adapter)(**connection))

@@ -24,9 +24,9 @@ class JobsTrigger(BaseTrigger):
     unfinished ones means that the operator should reconcile, which asks the service and the store for the truth. After
     half a minute a quarter of the jobs is enough for that, so that one slow job keeps nobody from the others' audio.
 
-    Events: ``{"status": "changed"}``, ``{"status": "room"}`` when the service seems to have room for another job, ``{"status": "due"}`` when ``look_again_at`` has come, ``{"status": "timeout"}``
-    when ``end_time`` has come, ``{"status": "error", "message": …}`` when the service could not be asked
-    :data:`MAX_FAILED_SWEEPS` times in a row.
+    Events: ``{"status": "changed"}``; ``{"status": "room"}`` when the service seems to have room for another job;
+    ``{"status": "due"}`` when ``look_again_at`` has come; ``{"status": "timeout"}`` when ``end_time`` has come;
+    ``{"status": "error", "message": …}`` when the service could not be asked :data:`MAX_FAILED_SWEEPS` times in a row.
 
     :param service: name of the speech service.
     :param connection: what its adapter is made from; holds no secret.

@@ -1,0 +1,71 @@
+"""
+### Narrate a document with Azure batch synthesis
+
+Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapter marks, and a manifest.
+
+* **read** checks the form and reads the document.
+* **plan** names every paragraph by what it will sound like, looks which of them the store already holds, and packs the
+  rest into orders.
+* **synthesize** sees each order through: it adopts what Azure is already making or has made, buys what nobody has
+  bought, many paragraphs with one job, and waits without holding a worker, also while the service has no room for
+  another job.
+* **assemble** joins the clips and encodes them once.
+* **publish** writes the manifest, and so publishes the narration.
+
+Running it again on the same document buys nothing. Running it on an edited document buys the edited paragraphs. A
+retry, a clear or a crash at any point buys nothing twice. When a job fails for some paragraphs, only those are bought
+again.
+
+The form chooses between the versions 2024-04-01 and 3.1-preview1 of the service. Both, and `narrate_azure_long_audio`,
+speak with the same voices: what one of them has bought into a storage the others find there.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
+from narration.operators.form_azure import (
+    MOST_PARAGRAPHS_PER_ORDER,
+    connection_params,
+    output_format_param,
+    speaking_params,
+    voice_params,
+)
+from narration.operators.parameters_azure import API_VERSIONS
+from narration.operators.policy import road_defaults
+from narration.operators.road import narration_tasks
+from narration.synthesis.azure_formats import BATCH_FORMATS
+
+params = {
+    **document_params(),
+    **voice_params(),
+    **speaking_params(),
+    **output_format_param(BATCH_FORMATS),
+    "api_version": Param(
+        next(iter(API_VERSIONS)),
+        type="string",
+        enum=list(API_VERSIONS),
+        values_display={"2024-04-01": "2024-04-01", "3.1-preview1": "3.1-preview1 (preview)"},
+        title="Version of the service",
+        description="2024-04-01 takes 10,000 paragraphs and 2 MB in one job, the preview 1,000 and 500 KB.",
+        section="Clips",
+    ),
+    **paragraphs_per_order_param(maximum=MOST_PARAGRAPHS_PER_ORDER),
+    **pause_params(),
+    **storage_param(),
+    **connection_params(),
+}
+
+with DAG(
+    dag_id="narrate_azure_batch",
+    description="A document becomes an audiobook through Azure batch synthesis.",
+    doc_md=__doc__,
+    schedule=None,
+    catchup=False,
+    params=params,
+    default_args=road_defaults(),
+    tags=["narration", "azure"],
+    max_active_runs=4,
+) as dag:
+    narration_tasks(service="azure_batch")

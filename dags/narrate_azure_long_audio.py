@@ -1,0 +1,61 @@
+"""
+### Narrate a document with Azure's Long Audio API
+
+**This API retires on 2027-04-01.** Use `narrate_azure_batch` for everything new. To move a document there, start
+`narrate_azure_batch` with the same document, voice, output format and storage: both speak with the same voices, so what
+is in the storage is not bought again.
+
+Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapter marks, and a manifest.
+
+* **read** checks the form and reads the document.
+* **plan** names every paragraph by what it will sound like, looks which of them the store already holds, and packs the
+  rest into orders.
+* **synthesize** sees each order through: it adopts what Azure is already making or has made, buys what nobody has
+  bought, many paragraphs with one job, and waits without holding a worker, also while 120 jobs wait or run, the most
+  that this API takes.
+* **assemble** joins the clips and encodes them once.
+* **publish** writes the manifest, and so publishes the narration.
+
+Running it again on the same document buys nothing. Running it on an edited document buys the edited paragraphs. A
+retry, a clear or a crash at any point buys nothing twice. The API takes no script of 400 characters or less: where so
+little is left to buy, a paragraph is sent again to fill it up, and the log says what that costs.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
+from narration.operators.form_azure import connection_params, output_format_param, voice_params
+from narration.operators.policy import road_defaults
+from narration.operators.road import narration_tasks
+from narration.synthesis.azure_formats import LONG_AUDIO_FORMATS
+
+params = {
+    **document_params(
+        note="**The Long Audio API retires on 2027-04-01.** `narrate_azure_batch` does the same for the same voices, "
+        "and buys nothing again that lies in the storage."
+    ),
+    **voice_params(),
+    **output_format_param(LONG_AUDIO_FORMATS),
+    **paragraphs_per_order_param(maximum=9_000),
+    **pause_params(),
+    **storage_param(),
+    **connection_params(),
+}
+
+with DAG(
+    dag_id="narrate_azure_long_audio",
+    description="A document becomes an audiobook through Azure's Long Audio API, which retires on 2027-04-01.",
+    doc_md=__doc__,
+    schedule=None,
+    catchup=False,
+    params=params,
+    default_args=road_defaults(),
+    tags=["narration", "azure"],
+    max_active_runs=4,
+) as dag:
+    # A job of fewer than 10,000 characters may wait up to twelve hours before it begins.
+    narration_tasks(service="azure_long_audio", wait_timeout=timedelta(hours=48))

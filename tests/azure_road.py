@@ -1,0 +1,130 @@
+"""What the tests of the road share for Azure: orders to see through, with a resource of their own for each test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from narration.document.model import Chapter, Document, Paragraph
+from narration.services.registry import make_service
+from narration.synthesis.orders import WantedClip, pack
+from narration.synthesis.planning import plan_narration
+from narration.synthesis.profile import VoiceProfile
+from tests.conftest import CloudHandle
+from tests.road import Bench, generous
+
+PROFILE = VoiceProfile(
+    service="azure",
+    voice="en-US-JennyNeural",
+    engine="neural",
+    language_code=None,
+    audio_format="wav",
+    sample_rate=24000,
+    options=(("output_format", "riff-24khz-16bit-mono-pcm"),),
+)
+SERVICES = ("azure_batch", "azure_batch_preview", "azure_long_audio")
+CREATE = {
+    "azure_batch": "CreateBatchSynthesis",
+    "azure_batch_preview": "CreateBatchSynthesis",
+    "azure_long_audio": "CreateLongAudioSynthesis",
+}
+
+
+class AzureBench(Bench):
+    """A store, a resource of Azure's at the local cloud, and orders."""
+
+    def __init__(self, *, cloud: CloudHandle, folder: Path, service: str) -> None:
+        self.service = service
+        self.key = f"bench-{uuid4().hex}"
+        super().__init__(cloud=cloud, folder=folder)
+        self._azure_bill = self._now()
+
+    def connect(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        connection = {
+            "conn_type": "azure_speech",
+            "host": self.cloud.speech_url,
+            "password": self.key,
+            "extra": {"region": "eastus"},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_AZURE_SPEECH_DEFAULT", json.dumps(connection))
+
+    @property
+    def adapter(self) -> Any:
+        return make_service(self.service, {"azure_speech_conn_id": "azure_speech_default"})
+
+    def _now(self) -> dict[str, int]:
+        return self.cloud._call("GET", "bill")[self.service]
+
+    @property
+    def bought(self) -> int:
+        return self._now()["jobs"] - self._azure_bill["jobs"]
+
+    @property
+    def billed(self) -> int:
+        return self._now()["characters"] - self._azure_bill["characters"]
+
+    def fault(self, kind: str, **more: Any) -> None:
+        self.cloud.order_fault(kind, service=self.service, **more)
+
+    def seed(self, **order: Any) -> None:
+        """Put jobs into the resource that nobody bought."""
+        self.cloud._call("POST", "azure/jobs", {"api": self.service, "key": self.key, **order})
+
+    def empty(self) -> None:
+        """Take every job out of the resource."""
+        self.cloud._call("DELETE", "azure/jobs", {"api": self.service, "key": self.key})
+
+    def text(self, what: Any) -> str:
+        """A paragraph that no other test has, and long enough for a Long Audio script of its own."""
+        return f"Paragraph {what} of the story {self.word}. " + "It goes on for a while, as stories do. " * 11
+
+    def clip(self, text: str, *, text_type: str = "text", profile: VoiceProfile = PROFILE) -> WantedClip:
+        document = Document(
+            title="Story",
+            source="story.txt",
+            chapters=(Chapter(title="One", paragraphs=(Paragraph(text=text.strip(), text_type=text_type, line=7),)),),
+        )
+        return (
+            plan_narration(document, profile=profile, rules=self.adapter.rules(profile), pauses={}).paragraphs[0].clip
+        )
+
+    def order(self, *clips: WantedClip | str, profile: VoiceProfile = PROFILE, **_: Any) -> dict[str, Any]:
+        wanted = [self.clip(clip, profile=profile) if isinstance(clip, str) else clip for clip in clips]
+        adapter = self.adapter
+        limits = adapter.order_limits(paragraphs_per_order=10_000)
+        (order,) = pack(wanted, profile=profile, limits=limits, account=adapter.account)
+        self.store.write_order(order.order_id, order.to_dict())
+        return {
+            "order_id": order.order_id,
+            "label": "One",
+            "storage": self.storage,
+            "service": self.service,
+            "connection": adapter.connection(),
+        }
+
+    def forget_records(self) -> None:
+        """Lose what is remembered of every order, and every claim."""
+        for path in (*(self.folder / "store").rglob("*.record.json"), *(self.folder / "store").rglob("*.claim-*.json")):
+            path.unlink()
+
+
+@pytest.fixture(params=SERVICES)
+def azure_bench(
+    request: pytest.FixtureRequest,
+    fresh_object_storage: None,
+    tone_cloud: CloudHandle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[AzureBench]:
+    """An empty store and an empty resource at the tone cloud, for each of the three APIs."""
+    tone_cloud.clear_faults()
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", generous(tone_cloud))
+    bench = AzureBench(cloud=tone_cloud, folder=tmp_path, service=request.param)
+    bench.connect(monkeypatch)
+    yield bench
+    tone_cloud.clear_faults()

@@ -1,0 +1,198 @@
+"""Whole narrations through Azure's three APIs: every task of the Dags, at the local cloud."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from narration.document.model import DocumentError
+from narration.operators.assemble import AssembleNarrationOperator
+from narration.operators.plan import PlanNarrationOperator
+from narration.operators.publish import PublishNarrationOperator
+from narration.operators.read import ReadDocumentOperator
+from narration.synthesis.azure_choice import AzureChoiceError
+from tests.azure_road import CREATE
+from tests.operators.test_parameters_azure import params
+
+VERSIONS = {"azure_batch": "2024-04-01", "azure_batch_preview": "3.1-preview1"}
+ONLY_LONG_AUDIO = pytest.mark.parametrize("azure_bench", ["azure_long_audio"], indirect=True)
+ONLY_BATCH = pytest.mark.parametrize("azure_bench", ["azure_batch"], indirect=True)
+
+
+class AzureRoad:
+    """A run of the whole road through one of the APIs."""
+
+    def __init__(self, bench) -> None:
+        self.bench = bench
+        self.document = bench.folder / "story.txt"
+
+    @property
+    def heading(self) -> str:
+        return f"Chapter 1: The {self.bench.word}"
+
+    def write(self, *paragraphs: str) -> None:
+        self.document.write_text("\n\n".join([self.heading, *paragraphs]) + "\n")
+
+    def context(self, run, service: str, **change):
+        given = {
+            "document": str(self.document),
+            "storage": self.bench.storage,
+            "output_format": "riff-24khz-16bit-mono-pcm",
+            "api_version": VERSIONS.get(service, "2024-04-01"),
+            **change,
+        }
+        return {**run.context, "params": params(**given)}
+
+    def plan(self, run, *, service: str | None = None, **change):
+        service = service or self.bench.service
+        dag = "azure_long_audio" if service == "azure_long_audio" else "azure_batch"
+        context = self.context(run, service, **change)
+        document = ReadDocumentOperator(task_id="read", service=dag).execute(context)
+        return PlanNarrationOperator(task_id="plan", service=dag, document=document).execute(context)
+
+    def buy(self, run, *, service: str | None = None, **change):
+        """Everything that costs money."""
+        return [self.bench.see_through(order, run) for order in self.plan(run, service=service, **change)]
+
+    def narrate(self, run, *, service: str | None = None, **change):
+        results = self.buy(run, service=service, **change)
+        context = self.context(run, service or self.bench.service, **change)
+        assembled = AssembleNarrationOperator(
+            task_id="assemble", service="azure_batch", plan=run.ti.xcoms["plan"]
+        ).execute(context)
+        run.ti.results = results or None
+        return PublishNarrationOperator(
+            task_id="publish", service="azure_batch", assembled=assembled, orders_task_id="synthesize"
+        ).execute(context)
+
+
+@pytest.fixture
+def road(azure_bench) -> AzureRoad:
+    return AzureRoad(azure_bench)
+
+
+class TestNarrations:
+    def test_a_document_becomes_a_narration_and_is_paid_for_once(self, road, azure_bench):
+        text = azure_bench.text(1).strip()
+        road.write(text, text)
+
+        first = road.narrate(azure_bench.run("monday"))
+        second = road.narrate(azure_bench.run("tuesday"))
+
+        characters = len(road.heading) + len(text)
+        assert azure_bench.billed == first["billed_characters"] == first["bought_characters_this_run"] == characters
+        assert azure_bench.bought == 1
+        assert (first["paragraphs"], second["bought_characters_this_run"]) == (3, 0)
+        assert second["mp3_uri"] == first["mp3_uri"]
+
+    def test_an_order_names_the_adapter_that_buys(self, road, azure_bench):
+        road.write(azure_bench.text(1))
+
+        (order,) = road.plan(azure_bench.run("monday"))
+
+        assert order["service"] == azure_bench.service
+        assert order["connection"]["azure_speech_conn_id"] == "azure_speech_default"
+
+    def test_one_paragraph_an_order_works_too(self, road, azure_bench):
+        road.write(*(azure_bench.text(number) for number in range(3)))
+
+        results = road.buy(azure_bench.run("monday"), paragraphs_per_order=1)
+
+        assert sum(result["clips"] for result in results) == 4
+        assert azure_bench.billed == sum(result["bought_characters"] for result in results)
+
+    def test_only_what_failed_of_a_job_is_bought_again(self, road, azure_bench):
+        azure_bench.fault("partial_failure", match_text="Paragraph 1 of", reason="It could not be pronounced.")
+        texts = [azure_bench.text(number).strip() for number in range(3)]
+        road.write(*texts)
+
+        (result,) = road.buy(azure_bench.run("monday"))
+
+        assert (result["clips"], result["bought"], azure_bench.bought) == (4, 2, 2)
+        # Azure bills what it spoke: the input that failed was free, and the second job is that one alone.
+        assert azure_bench.billed == sum(map(len, [road.heading, *texts]))
+
+    def test_a_lost_reply_is_not_paid_for_twice(self, road, azure_bench):
+        azure_bench.fault("drop_reply", operation=CREATE[azure_bench.service])
+        road.write(azure_bench.text(1), azure_bench.text(2))
+        run = azure_bench.run("monday")
+        (order,) = road.plan(run)
+
+        azure_bench.first_look(order, run)
+        azure_bench.see_through(order, run)
+
+        assert azure_bench.bought == 1
+
+
+class TestMoving:
+    @ONLY_LONG_AUDIO
+    @pytest.mark.parametrize("to", ["azure_batch", "azure_batch_preview"])
+    def test_from_long_audio_to_batch_synthesis_nothing_is_bought_again(self, road, azure_bench, to):
+        road.write(azure_bench.text(1))
+        before = road.narrate(azure_bench.run("monday"))
+
+        after = road.narrate(azure_bench.run("tuesday"), service=to)
+
+        assert road.plan(azure_bench.run("wednesday"), service=to) == []
+        assert after["bought_characters_this_run"] == 0
+        assert after["mp3_uri"] == before["mp3_uri"]
+
+    @ONLY_BATCH
+    @pytest.mark.parametrize(
+        "change", [{"voice": "en-US-GuyNeural"}, {"output_format": "riff-48khz-16bit-mono-pcm"}, {"rate": "slow"}]
+    )
+    def test_what_sounds_different_is_bought(self, road, azure_bench, change):
+        road.write(azure_bench.text(1))
+        road.buy(azure_bench.run("monday"))
+
+        orders = road.plan(azure_bench.run("tuesday"), **change)
+
+        assert len(orders) == 1
+
+
+@ONLY_LONG_AUDIO
+class TestTheMinimumOfLongAudio:
+    def test_a_document_of_a_few_words_is_narrated(self, road, azure_bench, caplog):
+        road.document.write_text(f"Hello, {azure_bench.word}.\n")
+
+        with caplog.at_level(logging.INFO):
+            (result,) = road.buy(azure_bench.run("monday"))
+
+        assert result["clips"] == 1
+        assert 400 < azure_bench.billed < 450
+        assert "narrate_azure_batch has no such minimum" in caplog.text
+
+    def test_short_paragraphs_one_an_order_are_put_together_instead(self, road, azure_bench):
+        road.write(*(f"Paragraph {number} of {azure_bench.word}." for number in range(40)))
+
+        orders = road.plan(azure_bench.run("monday"), paragraphs_per_order=1)
+
+        lengths = [sum(len(clip.text) for clip in azure_bench.wanted(order).clips) for order in orders]
+        assert len(orders) > 1
+        assert min(lengths) > 400
+
+
+class TestWhatCannotWorkCostsNothing:
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"other_voice": "en-US-NobodyNeural"}, "does not offer the voice 'en-US-NobodyNeural'"),
+            ({"output_format": "webm-24khz-16bit-mono-opus"}, "cannot be had from this API"),
+        ],
+    )
+    def test_a_parameter_that_cannot_work_is_refused_with_the_remedy(self, road, azure_bench, change, message):
+        road.write(azure_bench.text(1))
+
+        with pytest.raises(AzureChoiceError, match=message):
+            road.plan(azure_bench.run("monday"), **change)
+
+    def test_a_tag_that_azure_lacks_is_named_with_its_line(self, road, azure_bench):
+        road.document.write_text(
+            '<speak>\n<p>Fine.</p>\n<p><amazon:effect name="drc">No.</amazon:effect></p>\n</speak>'
+        )
+
+        with pytest.raises(DocumentError, match=r"line 3 of story\.txt.*Amazon Polly's"):
+            road.plan(azure_bench.run("monday"))
+
+        assert azure_bench.bought == 0

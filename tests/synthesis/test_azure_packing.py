@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from narration.synthesis.azure_packing import (
+    BATCH_LIMITS,
+    LONG_AUDIO_LIMITS,
+    PREVIEW_LIMITS,
+    JobLimits,
+    divide,
+    filler,
+)
+from narration.synthesis.azure_rules import AzureRules, billable_characters
+from narration.synthesis.orders import WantedClip
+from tests.synthesis.test_azure_rules import profile
+
+RULES = AzureRules(profile=profile(), long_audio=False)
+SMALL = JobLimits(inputs=3, request_bytes=100_000)
+
+
+def clip(text: str, *, text_type: str = "text") -> WantedClip:
+    sent = RULES.sent(text, text_type)
+    return WantedClip(
+        clip_key=f"key of {text}",
+        text=text,
+        text_type=text_type,
+        spoken_text=text,
+        characters=billable_characters(sent, text_type),
+        place=text[:10],
+    )
+
+
+def clips(count: int, *, length: int = 50) -> list[WantedClip]:
+    return [clip(f"{number:05} ".ljust(length, "x")) for number in range(count)]
+
+
+def body(job: tuple[WantedClip, ...]) -> bytes:
+    """The largest request that the job can become: the names of the preview, and spaces between everything."""
+    inputs = [{"content": RULES.sent(each.text, each.text_type)} for each in job]
+    return json.dumps({"inputs": inputs, "description": "x" * 250}, ensure_ascii=False, indent=1).encode()
+
+
+class TestLimits:
+    def test_jobs_hold_no_more_inputs_than_they_may_in_their_order(self):
+        wanted = clips(8)
+
+        jobs = divide(wanted, rules=RULES, limits=SMALL)
+
+        assert [len(job) for job in jobs] == [3, 3, 2]
+        assert [each for job in jobs for each in job] == wanted
+
+    @pytest.mark.parametrize("limits", [BATCH_LIMITS, PREVIEW_LIMITS], ids=["2024-04-01", "preview"])
+    @pytest.mark.parametrize("character", ["x", "é", "语", "🎉", '"', "\\"])
+    def test_no_request_is_larger_than_the_service_takes_whatever_the_text(self, limits, character):
+        wanted = [clip(f"{number} {character * 3000}") for number in range(700)]
+
+        jobs = divide(wanted, rules=RULES, limits=replace(limits, characters=10**9))
+
+        assert len(jobs) > 1
+        assert all(len(body(job)) <= limits.request_bytes for job in jobs)
+        assert all(len(job) <= limits.inputs for job in jobs)
+
+    def test_the_documented_limits_leave_a_margin(self):
+        assert BATCH_LIMITS.request_bytes < 2_000_000
+        assert PREVIEW_LIMITS.request_bytes < 500_000
+        assert (BATCH_LIMITS.inputs, PREVIEW_LIMITS.inputs) == (10_000, 1_000)
+
+    def test_a_job_s_audio_stays_of_a_size_that_can_be_fetched(self):
+        jobs = divide(clips(10, length=1000), rules=RULES, limits=replace(SMALL, inputs=100, characters=4000))
+
+        assert [len(job) for job in jobs] == [4, 4, 2]
+
+    def test_one_clip_that_is_over_a_limit_is_a_job_of_its_own(self):
+        jobs = divide(clips(2, length=1000), rules=RULES, limits=replace(SMALL, characters=10))
+
+        assert [len(job) for job in jobs] == [1, 1]
+
+    def test_plain_text_and_ssml_are_never_in_one_job(self):
+        wanted = [clip("a"), clip("<speak>b</speak>", text_type="ssml"), clip("c")]
+
+        jobs = divide(wanted, rules=RULES, limits=SMALL)
+
+        assert [[each.text_type for each in job] for job in jobs] == [["text", "text"], ["ssml"]]
+
+    def test_the_same_clips_are_always_divided_in_the_same_way(self):
+        wanted = clips(50)
+
+        assert divide(wanted, rules=RULES, limits=SMALL) == divide(list(wanted), rules=RULES, limits=SMALL)
+
+    def test_nothing_is_divided_into_nothing(self):
+        assert divide([], rules=RULES, limits=SMALL) == []
+
+
+class TestLongAudio:
+    def lengths(self, jobs):
+        return [sum(len(each.text) for each in job) for job in jobs]
+
+    def test_the_last_job_takes_paragraphs_from_the_one_before_it(self):
+        limits = replace(LONG_AUDIO_LIMITS, inputs=20)
+
+        jobs = divide(clips(23), rules=RULES, limits=limits)
+
+        assert min(self.lengths(jobs)) > 400
+        assert [len(job) for job in jobs] == [14, 9]
+        assert [each.text for job in jobs for each in job] == [each.text for each in clips(23)]
+
+    def test_what_is_too_short_as_a_whole_is_left_to_the_filler(self):
+        assert [len(job) for job in divide(clips(2), rules=RULES, limits=LONG_AUDIO_LIMITS)] == [2]
+
+    def test_a_script_never_reaches_10_000_paragraphs_with_its_filler(self):
+        assert LONG_AUDIO_LIMITS.inputs + 401 < 10_000
+
+    @pytest.mark.parametrize(
+        "paragraphs", [["x"], ["Hello.", "A longer paragraph."], ["a" * 200, "b" * 200], ["a" * 399]]
+    )
+    def test_filler_makes_a_script_long_enough_and_hardly_longer(self, paragraphs):
+        again = filler(paragraphs, "text")
+
+        total = sum(map(len, (*paragraphs, *again)))
+        shortest = min(paragraphs, key=len)
+        assert 400 < total <= 400 + len(shortest)
+        assert set(again) == {shortest}
+
+    @pytest.mark.parametrize("paragraphs", [["a" * 401], ["a" * 200, "b" * 201]])
+    def test_a_script_that_is_long_enough_gets_none(self, paragraphs):
+        assert filler(paragraphs, "text") == ()
+
+    def test_ssml_is_measured_by_what_it_bills(self):
+        sent = RULES.sent("<speak><p>Hello.</p></speak>", "ssml")
+        again = filler([sent], "ssml")
+
+        assert sum(billable_characters(each, "ssml") for each in (sent, *again)) > 400
+        assert sum(billable_characters(each, "ssml") for each in again) <= 400
