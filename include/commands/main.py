@@ -89,18 +89,19 @@ def run(given: Mapping[str, str], environment: Mapping[str, str], display: Displ
     parameters = for_the_dag(given, folder=Path.cwd())
     if not parameters.get("document"):
         parameters["document"] = str(sample())
+    dag_id = _dag(given, environment)
     session = _session("run", environment)
     _check_cloud(session, environment, parameters, display)
     with _running(session, display):
-        dag = session.await_dag(on_tick=_ticker(display))
+        dag = session.await_dag(dag_id, on_tick=_ticker(display))
         conf = typed(parameters, schemas={name: value["schema"] for name, value in dag["params"].items()})
-        run_id = unfinished_run(session, dag_id=NARRATE, conf=conf)
+        run_id = unfinished_run(session, dag_id=dag_id, conf=conf)
         if run_id is None:
-            run_id = session.api.trigger(NARRATE, conf)
+            run_id = session.api.trigger(dag_id, conf)
             display.say(f"Narrating {conf['document']}")
         else:
             display.say(f"Going on with the narration of {conf['document']} that was interrupted")
-        outcome = Follower(session=session, dag_id=NARRATE, run_id=run_id, display=display).follow()
+        outcome = Follower(session=session, dag_id=dag_id, run_id=run_id, display=display).follow()
         if outcome.state != "success":
             raise report.failed(outcome)
         display.say()
@@ -108,6 +109,27 @@ def run(given: Mapping[str, str], environment: Mapping[str, str], display: Displ
         if not _wants_exit(environment):
             _stay(session, display)
     return 0
+
+
+def _dag(given: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    """
+    The Dag that narrates: ``DAG=``, or the one through Polly.
+
+    :raises CommandError: when it is none of those that narrate a document, or cannot be had from the chosen cloud.
+    """
+    dag_id = given.get("DAG", "").strip() or NARRATE
+    known = sorted(path.stem for path in (CHECKOUT / "dags").glob("narrate_*.py"))
+    if dag_id not in known:
+        raise CommandError(
+            f"There is no Dag {dag_id!r} that narrates a document.", remedy=f"DAG is {' or '.join(known)}."
+        )
+    if uses_aws(environment) and dag_id != NARRATE:
+        raise CommandError(
+            f"NARRATION_CLOUD=aws stands for Amazon Polly, and {dag_id} speaks through another service.",
+            remedy=f"Leave NARRATION_CLOUD out to try {dag_id} on the local cloud; docs/azure.md says how a real "
+            "account is used.",
+        )
+    return dag_id
 
 
 def up(given: Mapping[str, str], environment: Mapping[str, str], display: Display) -> int:
@@ -124,9 +146,10 @@ def cloud(given: Mapping[str, str], environment: Mapping[str, str], display: Dis
     """The local cloud alone."""
     session = _session("cloud", environment, airflow=False)
     with _running(session, display):
-        display.say(f"Polly  {session.ports.speech_url}   (what it billed: {session.ports.speech_url}/_local/bill)")
-        display.say(f"S3     {session.ports.s3_url}   (also SNS, SQS and STS)")
-        display.say("Any credentials will do; the region is us-east-1. Ctrl-C stops it.")
+        display.say(f"Polly, Azure Speech  {session.ports.speech_url}   (bill: {session.ports.speech_url}/_local/bill)")
+        display.say(f"S3                   {session.ports.s3_url}   (also SNS, SQS and STS)")
+        display.say("Any AWS credentials will do, and any Azure key of 8 characters; the regions are us-east-1 and")
+        display.say("eastus. Ctrl-C stops it.")
         _wait(session)
     return 0
 

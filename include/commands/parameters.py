@@ -14,7 +14,7 @@ from include.commands.preflight import resolve_document
 
 #: What one may say to make that is not for the Dag.
 _OURS = re.compile(
-    r"^(EXIT|ALL|PYTHON|AIRFLOW_PORT|MAKEFLAGS|SHELL|LOCAL_CLOUD_\w+|NARRATION_\w+|AIRFLOW__?\w+|AWS_\w+)$"
+    r"^(DAG|EXIT|ALL|PYTHON|AIRFLOW_PORT|MAKEFLAGS|SHELL|LOCAL_CLOUD_\w+|NARRATION_\w+|AIRFLOW__?\w+|AWS_\w+)$"
 )
 _CHOICES_SHOWN = 20
 _LONGEST_MESSAGE = 300

@@ -144,13 +144,14 @@ class Session:
             self.supervisor = None
 
     def bill(self) -> dict[str, Any]:
-        """What the local cloud's Polly has charged; empty with real AWS, or when it is too busy to say."""
+        """What the local cloud has charged, all services together; empty with real AWS, or when it is too busy."""
         if self.aws:
             return {}
         try:
-            return self.cloud.request("GET", "/_local/bill")["polly"]
+            services = self.cloud.request("GET", "/_local/bill").values()
         except RestError:
             return {}
+        return {name: sum(charged[name] for charged in services) for name in ("jobs", "characters")}
 
     def _await(
         self, ready: Callable[[], bool], stage: str, on_tick: Callable[[str], None], *, timeout: float = _START_SECONDS

@@ -52,6 +52,28 @@ def test_real_aws_without_a_bucket_is_refused(
     assert "no bucket is named" in capsys.readouterr().out
 
 
+def test_a_dag_that_narrates_nothing_is_refused_with_those_that_do(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["run", "DAG=azure_retention"]) == 1
+    said = capsys.readouterr().out
+    assert "no Dag 'azure_retention' that narrates" in said
+    assert "narrate_azure_batch or narrate_azure_long_audio or narrate_polly" in said
+
+
+def test_real_aws_is_not_asked_to_narrate_through_azure(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["run", "DAG=narrate_azure_batch", "NARRATION_CLOUD=aws"]) == 1
+    assert "narrate_azure_batch speaks through another service" in capsys.readouterr().out
+
+
+def test_a_dag_of_the_environment_that_make_was_not_given_changes_nothing(
+    state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DAG", "something_else")
+    assert main.main(["run", "DOCUMENT=nowhere.txt"]) == 1
+    assert "something_else" not in capsys.readouterr().out
+
+
 def test_a_state_folder_that_cannot_be_written_is_put_in_words(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state.write_text("a file where the folder should be")
     assert main.main(["run", f"DOCUMENT={__file__}"]) == 1
