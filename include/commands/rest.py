@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
+import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
 _PAGE = 1000
+# No answer, an error inside of the server (such as a database that was locked for too long), or not up.
+_BUSY = (0, 500, 503)
+_PAUSE = 1.0
 _LONGEST_EXPLANATION = 300
 
 
@@ -90,10 +96,28 @@ class Airflow(Rest):
     def unpause(self, dag_id: str) -> None:
         self.request("PATCH", f"/api/v2/dags/{quote(dag_id)}", body={"is_paused": False})
 
-    def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
-        """:return: the id of the new run."""
-        body = {"conf": conf, "logical_date": None}
-        return self.request("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", body=body)["dag_run_id"]
+    def trigger(self, dag_id: str, conf: dict[str, Any], *, patience: float = 180.0) -> str:
+        """
+        Start a run, once, however often that has to be asked of a server that is too busy to answer.
+
+        :param patience: seconds for which no answer is not yet a failure.
+        :return: the id of the new run.
+        """
+        # Chosen here, so that a request that was carried out and not answered is recognised when it is repeated.
+        run_id = f"manual__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f%z}_{secrets.token_hex(4)}"
+        body = {"conf": conf, "logical_date": None, "dag_run_id": run_id}
+        deadline = time.monotonic() + patience
+        asked = 0
+        while True:
+            asked += 1
+            try:
+                return self.request("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", body=body)["dag_run_id"]
+            except RestError as error:
+                if error.status == 409 and asked > 1:
+                    return run_id
+                if error.status not in _BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE)
 
     def runs(self, dag_id: str, *, states: tuple[str, ...] = ()) -> list[dict[str, Any]]:
         query: dict[str, Any] = {"limit": 100, "order_by": "-run_after"}

@@ -19,7 +19,7 @@ from include.commands.settings import (
 from include.commands.supervisor import Supervisor, clean_up, take_lock
 
 _START_SECONDS = 180.0
-_DAG_SECONDS = 90.0
+_DAG_SECONDS = 180.0
 
 
 class Session:
@@ -129,7 +129,7 @@ class Session:
                     return False
                 self.api.unpause(dag_id)
             except RestError as error:
-                if error.status == 0:
+                if error.status in (0, 500, 503):
                     return False
                 raise
             found.append(dag)

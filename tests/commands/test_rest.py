@@ -16,14 +16,15 @@ from include.commands.rest import Airflow, RestError
 
 
 class Server(BaseHTTPRequestHandler):
-    answers: ClassVar[dict[str, tuple[int, Any]]] = {}
+    answers: ClassVar[dict[str, tuple[int, Any] | list[tuple[int, Any]]]] = {}
     seen: ClassVar[list[tuple[str, Any]]] = []
 
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
         self.seen.append((f"{self.command} {self.path}", body))
-        status, answer = self.answers.get(self.path.partition("?")[0], (404, {"detail": "nothing here"}))
+        answers = self.answers.get(self.path.partition("?")[0], (404, {"detail": "nothing here"}))
+        status, answer = answers.pop(0) if isinstance(answers, list) else answers
         data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
@@ -113,3 +114,36 @@ def test_all_pages_of_task_instances_are_read(api: Airflow, monkeypatch: pytest.
     Server.answers[path] = (200, {"task_instances": [{"task_id": "a"}, {"task_id": "b"}], "total_entries": 4})
     assert len(api.task_instances("d", "r")) == 4
     assert [seen.partition("offset=")[2] for seen, _ in Server.seen] == ["0", "2"]
+
+
+class TestStartingARun:
+    PATH = "/api/v2/dags/narrate_polly/dagRuns"
+
+    @pytest.fixture(autouse=True)
+    def _no_real_pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("include.commands.rest._PAUSE", 0.0)
+
+    def test_a_busy_server_is_asked_again_for_the_same_run(self, api: Airflow) -> None:
+        busy = (500, {"detail": "database is locked"})
+        Server.answers[self.PATH] = [busy, (503, {}), (200, {"dag_run_id": "the one"})]
+
+        assert api.trigger("narrate_polly", {}) == "the one"
+
+        assert len({body["dag_run_id"] for _, body in Server.seen}) == 1
+
+    def test_a_run_that_was_started_without_an_answer_is_recognised(self, api: Airflow) -> None:
+        Server.answers[self.PATH] = [(500, {}), (409, {"detail": "exists"})]
+
+        assert api.trigger("narrate_polly", {}) == Server.seen[0][1]["dag_run_id"]
+
+    def test_a_refusal_is_not_asked_again(self, api: Airflow) -> None:
+        Server.answers[self.PATH] = [(400, {"detail": "no such voice"})]
+
+        with pytest.raises(RestError, match="no such voice"):
+            api.trigger("narrate_polly", {})
+
+    def test_a_server_that_stays_busy_is_given_up(self, api: Airflow) -> None:
+        Server.answers[self.PATH] = (503, {"detail": "starting"})
+
+        with pytest.raises(RestError, match="starting"):
+            api.trigger("narrate_polly", {}, patience=0.05)
