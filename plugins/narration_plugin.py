@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
+from narration.links.azure import AzureSynthesisResultLink
 from narration.links.polly import PollyConsoleLink, PollyOutputObjectLink
 
 
@@ -11,4 +12,8 @@ class NarrationPlugin(AirflowPlugin):
     """Register the links that the blocks put on a task."""
 
     name = "narration"
-    operator_extra_links = [PollyOutputObjectLink(), PollyConsoleLink()]  # noqa: RUF012  (Airflow's own shape)
+    operator_extra_links = [  # noqa: RUF012  (Airflow's own shape)
+        PollyOutputObjectLink(),
+        PollyConsoleLink(),
+        AzureSynthesisResultLink(),
+    ]

@@ -29,7 +29,7 @@ _LONGEST_HOLD = 120.0
 #: How many answers are remembered for the shortest time that one takes, and how many make that reliable.
 _LATENCIES, _ENOUGH_LATENCIES = 100, 20
 #: The most of that shortest time that is left undeducted, in case another way is shorter still (seconds).
-_UNDEDUCTED = 0.03
+_UNDEDUCTED = 0.02
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
@@ -48,7 +48,7 @@ class SharedWindow:
     its way than the second. So a limiter that counts its own turns is either too slow or, now and then, too fast by
     the difference, and that one time is a 429. Here a turn lasts until the answer is there, which is proof that the
     request had arrived, and its place is free one window later. What every answer takes at least is deducted
-    again, because the next request needs its time to arrive too: half of it, and of a long way all but 30 ms. So a
+    again, because the next request needs its time to arrive too: half of it, and of a long way all but 20 ms. So a
     distant service costs little.
 
     pyrate-limiter, which keeps Polly's limit, has no such second moment: it writes a turn down when it is taken and

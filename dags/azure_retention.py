@@ -1,0 +1,160 @@
+"""
+### Keep Azure Speech below its limit of stored jobs
+
+Azure's Long Audio API keeps every job until somebody deletes it, and refuses new ones when it keeps 20,000. This Dag
+looks once an hour how many jobs each of Azure's three synthesis APIs keeps, and where there are more than the target it
+deletes finished ones, the oldest first. Nothing is deleted as long as there are fewer.
+
+**Deleting a job deletes its audio at Azure.** These stay, however many there are:
+
+* jobs that wait or run;
+* jobs of this project whose clips are not all in a storage that is named below. (Not needed for that are clips that
+  the job is known not to have given, and jobs whose failure is noted.)
+* jobs that this project did not buy;
+* jobs that finished within the last hour.
+
+The log of **clean_up** says how many were kept, deleted and refused, and why, and names some; its return value has the
+same numbers. Start it by hand with **Dry run** to see what it would do.
+
+It holds one worker slot while it runs, at most one run at a time, and keeps to the service's rate (5 deletions a second
+for Long Audio, so 5,000 take 17 minutes), which it shares with everything else that uses the connection. When it is
+stopped half-way nothing is lost: it begins again with a new list.
+
+The batch synthesis APIs delete their jobs by themselves when the time to live is over. Their targets are there because
+a short list is quick to search.
+
+Another schedule, other defaults or a second Azure resource: copy this file, and change the numbers and the `dag_id`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from narration.operators.azure_cleanup import DEFAULT_TARGETS, AzureSynthesisCleanupOperator
+from narration.operators.parameters import configured
+
+LONG_AUDIO, BATCH, BATCH_PREVIEW = "long-audio-v3.0", "batch-synthesis-2024-04-01", "batch-synthesis-3.1-preview1"
+NAMES = {
+    LONG_AUDIO: "Long Audio (v3.0)",
+    BATCH: "Batch synthesis (2024-04-01)",
+    BATCH_PREVIEW: "Batch synthesis preview (3.1-preview1)",
+}
+targets = {
+    "long_audio_target": LONG_AUDIO,
+    "batch_target": BATCH,
+    "batch_preview_target": BATCH_PREVIEW,
+}
+
+
+params = {
+    "dry_run": Param(
+        False,
+        type="boolean",
+        title="Dry run",
+        description="Say what would be deleted, and delete nothing.",
+    ),
+    "apis": Param(
+        list(NAMES),
+        type="array",
+        items={"type": "string", "enum": list(NAMES)},
+        minItems=1,
+        examples=list(NAMES),
+        values_display=NAMES,
+        title="APIs",
+        description="One that the region of the resource does not have is left out with a warning.",
+        section="How many may stay",
+    ),
+    **{
+        name: Param(
+            DEFAULT_TARGETS[api],
+            type="integer",
+            minimum=0,
+            maximum=20_000 if api == LONG_AUDIO else 1_000_000,
+            title=f"{NAMES[api]}: target",
+            description="Jobs in any state; 0: delete all that may go. "
+            + ("The service keeps 20,000 at the most." if api == LONG_AUDIO else "The service names no limit."),
+            section="How many may stay",
+        )
+        for name, api in targets.items()
+    },
+    "min_age_minutes": Param(
+        60,
+        type="integer",
+        minimum=0,
+        maximum=60 * 24 * 365,
+        title="Youngest (minutes)",
+        description="A job stays for so long after it finished.",
+        section="What may go",
+    ),
+    "delete_uncollected": Param(
+        False,
+        type="boolean",
+        title="Also uncollected jobs",
+        description="Jobs of this project whose clips are not all in the storages. They were paid for, and what is "
+        "needed of them is bought again.",
+        section="What may go",
+    ),
+    "delete_foreign": Param(
+        False,
+        type="boolean",
+        title="Also other people's jobs",
+        description="Jobs at this resource that this project did not buy, and those of the small example Dags. "
+        "Their audio is lost.",
+        section="What may go",
+    ),
+    "storages": Param(
+        [place for place in [configured("storage")] if place],
+        type=["null", "array"],
+        items={"type": "string", "minLength": 1},
+        title="Storages",
+        description_md="Every storage that narrations are made into with this connection, one a line, for example "
+        "`s3://bucket/narration`. Jobs of a storage that is missing here stay.",
+        section="Where",
+    ),
+    "azure_speech_conn_id": Param(
+        "azure_speech_default",
+        type="string",
+        minLength=1,
+        title="Azure Speech connection",
+        description="The resource whose jobs are cleaned.",
+        section="Where",
+    ),
+    "storage_conn_id": Param(
+        "aws_default",
+        type=["null", "string"],
+        title="AWS connection",
+        description_md="For storages at S3; `s3://my_connection@bucket/key` names another one.",
+        section="Where",
+    ),
+}
+
+with DAG(
+    dag_id="azure_retention",
+    description="Deletes finished Azure Speech jobs that are of no more use, before the service refuses new ones.",
+    doc_md=__doc__,
+    schedule="@hourly",
+    catchup=False,
+    max_active_runs=1,
+    params=params,
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=10),
+    },
+    tags=["narration", "azure", "maintenance"],
+) as dag:
+    AzureSynthesisCleanupOperator(
+        task_id="clean_up",
+        apis="{{ params.apis | join(',') }}",
+        targets={api: f"{{{{ params.{name} }}}}" for name, api in targets.items()},
+        storages="{{ (params.storages or []) | join('\\n') }}",
+        storage_conn_id="{{ params.storage_conn_id or '' }}",
+        min_age="{{ params.min_age_minutes * 60 }}",
+        delete_uncollected="{{ params.delete_uncollected }}",
+        delete_foreign="{{ params.delete_foreign }}",
+        is_dry_run="{{ params.dry_run }}",
+        azure_speech_conn_id="{{ params.azure_speech_conn_id }}",
+    )
