@@ -37,6 +37,9 @@ from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
 from narration.synthesis.azure_formats import BATCH_FORMATS
 
+# A waiting order costs no worker, and the smallest queue of these services takes 120 jobs.
+ORDERS_AT_ONCE = 120
+
 params = {
     **document_params(),
     **voice_params(),
@@ -68,4 +71,4 @@ with DAG(
     tags=["narration", "azure"],
     max_active_runs=4,
 ) as dag:
-    narration_tasks(service="azure_batch")
+    narration_tasks(service="azure_batch", orders_at_once=ORDERS_AT_ONCE)

@@ -33,6 +33,9 @@ from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
 from narration.synthesis.azure_formats import LONG_AUDIO_FORMATS
 
+# A waiting order costs no worker, and the smallest queue of these services takes 120 jobs.
+ORDERS_AT_ONCE = 120
+
 params = {
     **document_params(
         note="**The Long Audio API retires on 2027-04-01.** `narrate_azure_batch` does the same for the same voices, "
@@ -58,4 +61,4 @@ with DAG(
     max_active_runs=4,
 ) as dag:
     # A job of fewer than 10,000 characters may wait up to twelve hours before it begins.
-    narration_tasks(service="azure_long_audio", wait_timeout=timedelta(hours=48))
+    narration_tasks(service="azure_long_audio", wait_timeout=timedelta(hours=48), orders_at_once=ORDERS_AT_ONCE)

@@ -217,5 +217,5 @@ class Purchase:
     def job(self, job_id: str, state: JobState) -> Job:
         return Job(job_id=job_id, clip_keys=tuple(self.clips), state=state, job_key=self.key)
 
-    def defect(self, job_id: str, clip: str) -> dict[str, dict[str, Defect]]:
-        return {job_id: {clip: Defect(reason="silent", flawed=True)}}
+    def defect(self, job_id: str, clip: str, *, flawed: bool = False) -> dict[str, dict[str, Defect]]:
+        return {job_id: {clip: Defect(reason="silent" if flawed else "no audio", flawed=flawed)}}

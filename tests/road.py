@@ -263,13 +263,20 @@ def run(bench: Bench) -> Run:
     return bench.run("monday")
 
 
+_MODULES_WITH_A_CLOCK = (
+    *(f"narration.operators.{name}" for name in ("synthesize", "purchasing", "claims", "collect")),
+    "narration.services.azure_common",
+    "narration.triggers.jobs",
+)
+
+
 class MovedClock:
     """The worker's clock, moved forward by hand."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._moved = 0.0
         # The modules' own names and not the time of everybody: other clocks must not see the jump.
-        for module in ("narration.operators.synthesize", "narration.triggers.jobs"):
+        for module in _MODULES_WITH_A_CLOCK:
             monkeypatch.setattr(f"{module}.time", SimpleNamespace(time=self, monotonic=time.monotonic))
 
     def __call__(self) -> float:

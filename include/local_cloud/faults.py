@@ -15,6 +15,9 @@ AZURE_BEFORE_THE_CALL = ("throttle", "error_500", "garbage_reply")
 AZURE_ONCE_PER_JOB = ("stuck_not_started", "fail", "truncated_zip", "missing_sentence_file")
 AZURE_OF_THE_JOB = (*AZURE_ONCE_PER_JOB, "partial_failure")
 AZURE_OF_A_URL = ("expired_url",)
+# A download is no operation of the service itself: blob storage serves it, under this name.
+AZURE_OF_A_DOWNLOAD = ("truncated_download",)
+DOWNLOAD = "GetBlob"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +35,10 @@ class FaultRules:
 
 def _azure(*, starts: str, gives_urls: str) -> FaultRules:
     return FaultRules(
-        kinds=AZURE_BEFORE_THE_CALL + AFTER_THE_CALL + AZURE_OF_THE_JOB + AZURE_OF_A_URL,
-        only=dict.fromkeys(AZURE_OF_THE_JOB, (starts,)) | dict.fromkeys(AZURE_OF_A_URL, (gives_urls,)),
+        kinds=AZURE_BEFORE_THE_CALL + AFTER_THE_CALL + AZURE_OF_THE_JOB + AZURE_OF_A_URL + AZURE_OF_A_DOWNLOAD,
+        only=dict.fromkeys(AZURE_OF_THE_JOB, (starts,))
+        | dict.fromkeys(AZURE_OF_A_URL, (gives_urls,))
+        | dict.fromkeys(AZURE_OF_A_DOWNLOAD, (DOWNLOAD,)),
         with_a_text=(starts,),
     )
 
@@ -99,7 +104,8 @@ class Fault:
         service = order.get("service", "polly")
         if not isinstance(service, str) or service not in operations:
             raise FaultError(f"Unknown service {service!r}; the services are {', '.join(operations)}.")
-        if order.get("operation") is not None and order["operation"] not in operations[service]:
+        known = (*operations[service], *RULES[service].only.get(order["kind"], ()))
+        if order.get("operation") is not None and order["operation"] not in known:
             raise FaultError(
                 f"Unknown operation {order['operation']!r}; {service} has {', '.join(operations[service])}."
             )
@@ -136,14 +142,14 @@ def _check_that_it_can_hit(order: Mapping[str, Any], *, service: str) -> None:
     kind, operation, rules = order["kind"], order.get("operation"), RULES[service]
     if kind not in rules.kinds:
         raise FaultError(f"{kind} can never hit {service}, which has {', '.join(rules.kinds)}.")
-    if operation is None:
-        return
-    if operation not in rules.only.get(kind, (operation,)):
+    if operation is not None and operation not in rules.only.get(kind, (operation,)):
         why = "since a task carries it from its start" if kind in OF_THE_JOB else "since nothing else is concerned"
         raise FaultError(f"{kind} can never hit {operation}: it applies to {', '.join(rules.only[kind])} only, {why}.")
-    if order.get("match_text") is not None and operation not in rules.with_a_text:
+    # Without an operation, those that the kind can hit; any of them may have a text when that is not limited either.
+    hit = rules.only.get(kind, rules.with_a_text) if operation is None else (operation,)
+    if order.get("match_text") is not None and not set(hit) & set(rules.with_a_text):
         raise FaultError(
-            f"match_text can never hit {operation}, which carries no text; it applies to"
+            f"match_text can never hit {', '.join(hit) or service}, which carries no text; it applies to"
             f" {', '.join(rules.with_a_text) or 'nothing here'}."
         )
 

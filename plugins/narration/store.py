@@ -397,6 +397,11 @@ class Store:
         """Write down what came of a claim that is ours."""
         self.write_json(*self._clip_parts(key, f"claim-{number}.json"), value=value)
 
+    def drop_claim(self, key: str, *, number: int) -> None:
+        """Give back a claim that is ours and that nobody else can have passed by."""
+        parts = self._clip_parts(key, f"claim-{number}.json")
+        self._guarded(parts, lambda: self.path(*parts).unlink(missing_ok=True))
+
     # -- orders --------------------------------------------------------------------------------------------------
 
     def write_order(self, order_id: str, value: Any) -> None:

@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ class Scripted:
     :param resets: break the connection off instead, after the request was read.
     :param short_by: promise so many bytes more than are sent.
     :param unannounced: do not say how long the body is; it ends with the connection.
+    :param drips: send the body byte by byte, with so many seconds before each.
     """
 
     status: int = 200
@@ -30,6 +32,7 @@ class Scripted:
     resets: bool = False
     short_by: int = 0
     unannounced: bool = False
+    drips: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +77,21 @@ class ScriptedServer:
                 if not answer.unannounced:
                     self.send_header("Content-Length", str(len(content) + answer.short_by))
                 self.end_headers()
-                self.wfile.write(content)
+                pieces = [content[at : at + 1] for at in range(len(content))] if answer.drips else [content]
+                # Whoever asked may have had enough.
+                with suppress(OSError):
+                    for piece in pieces:
+                        time.sleep(answer.drips)
+                        self.wfile.write(piece)
                 if answer.short_by or answer.unannounced:
                     self.close_connection = True
 
             do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = answer
+
+            def handle(self) -> None:
+                # Whoever asked may have gone away in the middle of an answer.
+                with suppress(ConnectionError):
+                    super().handle()
 
             def finish(self) -> None:
                 # A connection that was reset on purpose cannot be flushed.

@@ -83,6 +83,8 @@ class TestHosts:
         [
             ({"host": "http://127.0.0.1:8600"}, "http://127.0.0.1:8600"),
             ({"host": "127.0.0.1", "port": 8600, "schema": "http"}, "http://127.0.0.1:8600"),
+            ({"host": "http://localhost:8600"}, "http://localhost:8600"),
+            ({"host": "http://[::1]:8600"}, "http://[::1]:8600"),
             ({"host": "gateway.example.org/speech"}, "https://gateway.example.org/speech"),
         ],
     )
@@ -91,6 +93,23 @@ class TestHosts:
 
         assert {found.base_url(api) for api in SynthesisApi} == {base}
         assert found.voices_url() == f"{base}/cognitiveservices/voices/list"
+
+    @pytest.mark.parametrize("extra", [{}, {"allow_http": True}])
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"host": "http://my-name.cognitiveservices.azure.com"},
+            {"host": "my-name.cognitiveservices.azure.com", "schema": "http"},
+        ],
+    )
+    def test_a_key_is_never_sent_to_azure_in_clear_text(self, fields, extra):
+        assert account(extra=extra, **fields).base_url(BATCH) == "https://my-name.cognitiveservices.azure.com"
+
+    @pytest.mark.parametrize("allow_http", [True, "true", "True"])
+    def test_a_test_host_in_a_private_network_may_do_without_encryption_if_the_connection_says_so(self, allow_http):
+        assert account(host="http://cloud.internal:8600", extra={"allow_http": allow_http}).endpoint == (
+            "http://cloud.internal:8600"
+        )
 
     def test_an_argument_overrides_the_connection_s_region(self):
         found = account(region="uksouth", extra={"region": "eastus"})
@@ -131,7 +150,10 @@ class TestWhatIsMissingOrWrong:
             ({}, {"region": "eastus", "quotas": '{"long-audio-v3.0": {"requests": 0, "seconds": 1}}'}, "quotas"),
             ({}, {"region": "eastus", "quotas": "{"}, "quotas"),
             ({"host": "https://user:secret@host.example"}, {}, "not an address"),
+            ({"host": "https://:secret@host.example"}, {}, "not an address"),
             ({"host": "https://host.example/x?sig=secret"}, {}, "not an address"),
+            ({"host": "http://host.example/secret"}, {}, "Write https://.*'allow_http': true"),
+            ({"host": "host.example", "schema": "http"}, {"allow_http": False}, "Write https://"),
             ({"host": "ftp://host.example"}, {}, "not an address"),
             ({"host": "https://[half"}, {}, "not an address"),
         ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import traceback
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from narration.hooks.azure_api import SynthesisApi
+from narration.hooks.azure_download import checked
 from narration.hooks.azure_errors import (
     AzureJobNotFoundError,
     AzureSpeechError,
@@ -16,6 +18,7 @@ from narration.hooks.azure_errors import (
     AzureUrlExpiredError,
 )
 from narration.hooks.azure_speech import AzureSpeechHook
+from narration.hooks.machine import DiskError
 from tests.hooks.scripted_server import Scripted, ScriptedServer
 from tests.hooks.test_azure_transport import KEY, connection
 
@@ -109,7 +112,7 @@ def test_a_fresh_url_that_is_not_accepted_either_is_reported(service, storage, h
     service.answers(finished(storage))
     storage.answers(Scripted(status=403))
 
-    with pytest.raises(AzureUrlExpiredError, match=r"results\.zip.*fresh one") as raised:
+    with pytest.raises(AzureUrlExpiredError, match=r"Two fresh signed URLs.*clock.*127\.0\.0\.1.*deleted") as raised:
         download(hook, io.BytesIO())
 
     assert len(storage.received) == 2
@@ -199,6 +202,65 @@ def test_a_result_in_a_destination_container_is_not_looked_for_elsewhere(service
 
     with pytest.raises(AzureSpeechRefusedError, match="destination container"):
         hook.result_url(api=BATCH, job_id="narration-1")
+
+
+def test_why_a_job_failed_is_told_without_the_signature_that_the_service_quotes(service, hook):
+    error = {"code": "X" * 1000, "message": f"No access to https://a.example/c?sig={SIGNATURE} {'x' * 10_000}"}
+    service.answers(Scripted(body={"id": "narration-1", "status": "Failed", "properties": {"error": error}}))
+
+    with pytest.raises(AzureSpeechRefusedError, match=r"No access to https://a\.example/c ") as raised:
+        hook.result_url(api=BATCH, job_id="narration-1")
+
+    assert SIGNATURE not in shown(raised.value)
+    assert len(str(raised.value)) < 1_000
+
+
+@pytest.mark.parametrize("url", [f"http://[half/results.zip?sig={SIGNATURE}", f"https://[half]x/?sig={SIGNATURE}"])
+def test_an_address_of_the_result_that_is_none_is_worth_another_attempt(service, hook, url):
+    service.answers(Scripted(body={"id": "narration-1", "status": "Succeeded", "outputs": {"result": url}}))
+
+    with pytest.raises(AzureSpeechError, match="cannot be read") as raised:
+        download(hook, io.BytesIO())
+
+    assert SIGNATURE not in shown(raised.value)
+
+
+def test_a_result_is_not_fetched_without_encryption_from_a_service_that_has_it():
+    service = "https://eastus.api.cognitive.microsoft.com"
+    secure, local = f"https://a.example/r.zip?sig={SIGNATURE}", f"http://127.0.0.1:8600/r.zip?sig={SIGNATURE}"
+
+    assert checked(secure, service=service) == secure
+    assert checked(local, service=service) == local
+    assert checked("http://a.example/r.zip", service="http://127.0.0.1:8600")
+    with pytest.raises(AzureSpeechError, match=r"http://a\.example/…/r\.zip, without encryption") as raised:
+        checked(f"http://a.example/r.zip?sig={SIGNATURE}", service=service)
+    assert SIGNATURE not in shown(raised.value)
+
+
+def test_a_disk_without_room_is_named_with_a_way_out(service, storage, hook):
+    service.answers(finished(storage))
+    storage.answers(Scripted(body=ZIP))
+
+    with open("/dev/full", "wb", buffering=0) as full:
+        with pytest.raises(DiskError, match=r"results\.zip cannot be written.*No space left.*TMPDIR") as raised:
+            download(hook, full)
+
+    assert SIGNATURE not in shown(raised.value)
+
+
+def test_a_disk_that_is_full_at_the_last_bytes_leaves_no_file(service, storage, hook, tmp_path, monkeypatch):
+    service.answers(finished(storage))
+    storage.answers(Scripted(body=ZIP))
+
+    def replace(source: str, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("narration.hooks.azure_download.os.replace", replace)
+
+    with pytest.raises(DiskError, match=r"results\.zip cannot be written"):
+        download(hook, tmp_path / "results.zip")
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_job_that_is_not_there_has_an_error_of_its_own(service, hook):

@@ -60,6 +60,46 @@ BATCH = {
 }
 
 
+@pytest.mark.parametrize(
+    ("properties", "field"),
+    [
+        ({"succeededAudioCount": float("inf")}, "succeeded_audios"),
+        ({"failedAudioCount": float("nan")}, "failed_audios"),
+        ({"durationInMilliseconds": 10**400}, "duration_seconds"),
+        ({"billableCharacterCount": 1e300}, "billed_characters"),
+    ],
+)
+def test_a_count_that_cannot_be_one_is_not_taken_for_one(properties, field):
+    job = parse_job({"id": "1", "status": "Running", "properties": properties}, api=SynthesisApi.BATCH)
+
+    assert getattr(job, field) is None
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999Z"])
+def test_a_time_that_stands_for_none_is_none(moment):
+    assert timestamp(moment) is None
+
+
+def test_a_job_that_is_nested_without_end_is_no_job():
+    deep: dict = {}
+    for _ in range(600):
+        deep = {"a": deep}
+
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_job({"id": "1", "status": "Running", "properties": deep}, api=SynthesisApi.BATCH)
+
+
+def test_why_it_failed_shows_no_signature_and_no_book():
+    error = {"code": "Bad sig=c2lnbmF0dXJl " + "y" * 1000, "message": f"No access to {SIGNED}. " + "x" * 10_000}
+
+    job = parse_job({"id": "1", "status": "Failed", "properties": {"error": error}}, api=SynthesisApi.BATCH)
+
+    assert job.error_message.startswith("No access to https://storage.example/results.zip ")
+    assert "c2lnbmF0dXJl" not in job.error_code + job.error_message
+    assert len(job.error_code) <= 101
+    assert len(job.error_message) <= 601
+
+
 def test_a_long_audio_job_is_read():
     job = parse_job(LONG_AUDIO, api=SynthesisApi.LONG_AUDIO)
 

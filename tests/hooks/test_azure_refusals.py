@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from narration.errors import PermanentNarrationError
+from narration.hooks.azure_account import AzureSpeechAccount
+from narration.hooks.azure_answers import unsent
 from narration.hooks.azure_api import SynthesisApi
 from narration.hooks.azure_errors import (
     AzureActiveJobsError,
@@ -21,8 +23,9 @@ from narration.hooks.azure_errors import (
     AzureSpeechThrottledError,
     AzureStoredJobsError,
 )
-from narration.hooks.azure_refusals import parse_error, redacted, refusal, retry_after
-from narration.hooks.azure_wire import AzureAnswer, AzureRequest
+from narration.hooks.azure_redaction import redacted
+from narration.hooks.azure_refusals import parse_error, refusal, retry_after
+from narration.hooks.azure_wire import AzureAnswer, AzureRequest, get_job
 
 BATCH, PREVIEW, LONG_AUDIO = SynthesisApi.BATCH, SynthesisApi.BATCH_PREVIEW, SynthesisApi.LONG_AUDIO
 KEY = "0123456789abcdef0123456789abcdef"
@@ -278,6 +281,49 @@ def test_a_refusal_carries_what_the_service_said_and_what_to_do():
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(401, b""), (403, b""), (400, flat("InvalidRequest", "x", "SkuLimitsExist"))],
+    ids=["key", "role", "tier"],
+)
+def test_a_create_that_was_not_allowed_says_that_nothing_was_bought_and_which_resource_it_was(status, body):
+    account = AzureSpeechAccount(conn_id="publisher", region="eastus", key=KEY)
+
+    found = refusal(request("create").signed({}, account=account), answer(status, body))
+
+    assert str(found).startswith(f"Azure Speech (connection 'publisher', eastus) answered {status} ")
+    assert "Nothing was bought. " in str(found)
+
+
+def test_a_code_that_echoes_the_key_is_shown_without_it_and_cut():
+    code = f"Bad {KEY} " + "x" * 10_000
+
+    found = refusal(request(), answer(400, wrapped(code, "No.", f"Inner {code}")))
+
+    assert KEY not in str(found) + found.code + found.inner_code
+    assert found.code.startswith("Bad *** x")
+    assert len(str(found)) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoint", "words"),
+    [
+        ("eastuss", "", "the region 'eastuss' in connection 'publisher'"),
+        ("", "https://gateway.example", "the address https://gateway.example in connection 'publisher'"),
+    ],
+)
+def test_a_host_that_cannot_be_reached_is_traced_to_the_connection(region, endpoint, words):
+    account = AzureSpeechAccount(conn_id="publisher", region=region, endpoint=endpoint, key=KEY)
+
+    found = unsent(get_job(account, api=BATCH, job_id="1-2").signed({}, account=account), "no such name")
+
+    assert f"Check the network and {words}." in str(found)
+
+
+def test_a_redirect_to_what_is_no_address_is_a_redirect_all_the_same():
+    assert "a redirect" in str(refusal(request(), answer(302, location="http://[half")))
+
+
 def test_a_redirect_names_the_host_and_nothing_else_of_the_address():
     found = refusal(request(), answer(302, location="https://login.proxy.example/?token=abc"))
 
@@ -314,6 +360,10 @@ class TestRetryAfter:
             ({"retry-after": "Sat, 21 Nov 2026 08:00:07 GMT"}, 7.0),
             ({"retry-after": "-1"}, 0.0),
             ({"retry-after": "soon"}, None),
+            ({"retry-after": "inf"}, None),
+            ({"retry-after": "nan"}, None),
+            ({"retry-after": "1e300"}, 86_400.0),
+            ({"retry-after": "Sat, 21 Nov 9998 08:00:07 GMT"}, 86_400.0),
             ({"x-ratelimit-reset": "2026-11-21T08:00:04Z"}, 4.0),
             ({"x-ratelimit-reset": "2026-11-21T07:59:04Z"}, 0.0),
             ({}, None),

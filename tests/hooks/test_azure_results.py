@@ -92,6 +92,22 @@ class TestTheSummary:
             assert results.rows[1].error == "InvalidSsml: no such voice"
             assert [row.position for row in results.rows] == [0, 1, 2]
 
+    def test_a_reason_is_told_without_the_signature_that_it_quotes_and_cut(self):
+        error = {"code": "X", "message": f"No access to https://a.example/c?sig=c2lnbmF0dXJl {'x' * 10_000}"}
+        rows = [{"status": "Failed", "error": error}]
+
+        with open_results(_zip({"summary.json": {"results": rows}})) as results:
+            assert results.rows[0].error.startswith("X: No access to https://a.example/c xxx")
+            assert len(results.rows[0].error) <= 601
+
+    @pytest.mark.parametrize("number", ["1e999", "1" + "0" * 400, "NaN", "1e300"])
+    def test_a_number_that_cannot_be_one_is_not_taken_for_one(self, number):
+        summary = f"""{{"results": [{{"status": "Succeeded", "audioFileName": "0001.wav",
+            "billingDetails": {{"Neural": {number}}}, "properties": {{"durationInTicks": {number}}}}}]}}"""
+
+        with open_results(_zip({"summary.json": summary, "0001.wav": b"a"})) as results:
+            assert (results.rows[0].billed_characters, results.rows[0].duration_seconds) == (None, None)
+
     def test_audio_that_the_summary_names_and_the_archive_lacks_is_no_success(self):
         with open_results(_zip({"summary.json": _current()})) as results:
             (row,) = results.rows
@@ -183,6 +199,15 @@ class TestLongAudio:
         with open_results(_zip(members)) as results:
             assert results.error_reports() == {"voicesynthesis_err.txt": "The voice is out of order."}
             assert results.audio_names == ()
+
+    def test_a_report_is_told_without_the_signature_that_it_quotes_and_cut(self):
+        report = f"No access to https://a.example/c?sig=c2lnbmF0dXJl {'x' * 70_000}".encode()
+
+        with open_results(_zip({"1_err.txt": report})) as results:
+            (found,) = results.error_reports().values()
+
+        assert found.startswith("No access to https://a.example/c xxx")
+        assert len(found) <= 601
 
 
 class TestReading:

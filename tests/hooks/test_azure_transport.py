@@ -190,9 +190,9 @@ class TestCreatesAreSentOnce:
         assert KEY not in shown(raised.value)
 
     def test_a_host_that_has_no_address_bought_nothing(self, monkeypatch):
-        monkeypatch.setenv("AIRFLOW_CONN_AZURE_SPEECH_DEFAULT", connection("http://no-such-host.invalid"))
+        monkeypatch.setenv("AIRFLOW_CONN_AZURE_SPEECH_DEFAULT", connection("https://no-such-host.invalid"))
 
-        with pytest.raises(AzureSpeechError, match="Nothing was sent") as raised:
+        with pytest.raises(AzureSpeechError, match=r"Nothing was sent.*the address https://no-such-host") as raised:
             CREATES["2024-04-01"](AzureSpeechHook())
 
         assert not isinstance(raised.value, AzureReplyLostError)
@@ -398,6 +398,23 @@ class TestPages:
         with pytest.raises(AzureSpeechError, match="never end"):
             list(hook.list_jobs(api=PREVIEW))
 
+    @pytest.mark.parametrize("read", [READS["list"], READS["list, async"]], ids=["sync", "async"])
+    async def test_pages_that_lead_to_each_other_are_not_read_for_ever(self, server, hook, read, link):
+        one, two = (Scripted(body={"value": [], link: f"{server.url}/{name}"}) for name in ("two", "one"))
+        server.answers(Scripted(body={"value": [], link: f"{server.url}/one"}), one, two, Scripted(body={"value": []}))
+
+        with pytest.raises(AzureSpeechError, match="read already"):
+            await read(hook)
+
+        assert len(server.received) == 3
+
+    @pytest.mark.parametrize("read", [READS["list"], READS["list, async"]], ids=["sync", "async"])
+    async def test_an_address_of_the_next_page_that_is_none_is_an_error_like_any_other(self, server, hook, read, link):
+        server.answers(Scripted(body={"value": [], link: "http://[half"}))
+
+        with pytest.raises(AzureSpeechError, match="next page cannot be read"):
+            await read(hook)
+
     async def test_the_voices_of_long_audio_are_read_over_all_pages(self, server, hook):
         server.answers(
             Scripted(body={"values": [{"voiceName": "a"}], "@nextLink": f"{server.url}/next"}),
@@ -451,7 +468,12 @@ class TestConnections:
     def test_testing_one_says_what_was_found(self, server, hook):
         server.answers(Scripted(body=[{"ShortName": "en-US-AriaNeural"}]))
 
-        assert hook.test_connection() == (True, f"Azure Speech in eastus at {server.url} offers 1 voices.")
+        works, message = hook.test_connection()
+
+        assert works
+        assert message.startswith(f"Azure Speech in eastus at {server.url} offers 1 voices. ")
+        assert "Not checked" in message
+        assert "S0" in message
 
     @pytest.mark.parametrize(
         ("answer", "words"),

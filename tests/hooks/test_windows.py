@@ -228,6 +228,48 @@ async def test_whoever_is_cancelled_while_a_place_is_being_taken_gives_it_back(t
         pytest.fail("the place is still taken")
 
 
+@pytest.mark.parametrize(
+    ("latency", "deducted"), [(0.2, 0.18), (0.05, 0.03), (0.04, 0.02), (0.03, 0.015), (0.002, 0.001)]
+)
+def test_of_a_long_way_all_but_20_ms_is_deducted_and_of_a_short_one_half(tmp_path, latency, deducted):
+    limit = window(tmp_path)
+    for _ in range(30):
+        found = limit._deducted(latency)
+
+    assert found == pytest.approx(deducted)
+
+
+def test_nothing_is_deducted_before_enough_answers_were_seen(tmp_path):
+    limit = window(tmp_path)
+
+    assert not any(limit._deducted(0.2) for _ in range(19))
+    assert limit._deducted(0.2)
+
+
+def test_the_first_quick_answer_after_slow_ones_counts_itself(tmp_path):
+    limit = window(tmp_path)
+    for _ in range(30):
+        limit._deducted(0.5)
+
+    # It cannot have arrived half a second before its answer: it had not left then.
+    assert limit._deducted(0.05) == pytest.approx(0.03)
+
+
+async def test_a_strict_service_far_away_refuses_nobody_though_the_ways_there_and_back_differ(tmp_path):
+    limit, service = window(tmp_path, requests=5, seconds=0.1), StrictCounter(requests=5, seconds=0.1)
+
+    async def ask(number: int) -> None:
+        async with limit.aturn():
+            # A round trip of 60 ms, quicker by up to 8 ms each way now and then.
+            await asyncio.sleep(0.03 - 0.008 * (number % 3 == 0))
+            service.arrive()
+            await asyncio.sleep(0.03 - 0.008 * (number % 3 == 1))
+
+    await asyncio.gather(*(ask(number) for number in range(50)))
+
+    assert service.refused == 0
+
+
 def test_a_file_that_cannot_be_counted_in_is_named_with_a_way_out(tmp_path):
     (tmp_path / "window.sqlite").write_bytes(b"not a database" * 100)
 

@@ -5,8 +5,11 @@ import time
 from datetime import timedelta
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.serialization.serialized_objects import DagSerialization
 
+from narration.errors import PermanentNarrationError
 from narration.hooks.azure_api import SynthesisApi
 from narration.hooks.azure_errors import (
     AzureActiveJobsError,
@@ -17,8 +20,8 @@ from narration.hooks.azure_errors import (
 from narration.hooks.azure_speech import AzureSpeechHook
 from narration.hooks.azure_waiting import AzureJobFailedError, AzureWaitBrokenError, AzureWaitTimeoutError
 from narration.operators import azure_synthesis
-from narration.operators.azure_batch_synthesis import MOST_FAILED_JOBS, AzureBatchSynthesisCreateOperator
-from narration.operators.azure_synthesis import STATE_KEY
+from narration.operators.azure_batch_synthesis import AzureBatchSynthesisCreateOperator
+from narration.operators.azure_synthesis import MOST_FAILED_JOBS, STATE_KEY
 from narration.triggers.azure_synthesis import AzureSynthesisTrigger
 from tests.azure_blocks import CREATE, VOICE
 
@@ -306,9 +309,12 @@ class TestFailures:
         [
             ({"inputs": []}, "no inputs"),
             ({"inputs": ["fine", ""]}, "Input 2 of 2"),
-            ({"inputs": None}, "not both"),
+            ({"inputs": None}, "either inputs or inputs_file, and not both"),
+            ({"inputs": 5, "split_paragraphs": True}, "inputs is no text"),
             ({"voice": ""}, "needs a voice"),
             ({"input_kind": "html"}, "'html'"),
+            ({"input_kind": None}, "input_kind is None"),
+            ({"time_to_live": None}, "time_to_live is None"),
             ({"output_format": "wav"}, "outputFormat"),
             ({"time_to_live": 745}, "744"),
             ({"synthesis_id": "-no-"}, "3 to 64"),
@@ -472,7 +478,7 @@ class TestDeferring:
             _operator().execute_complete(block_context, event and {"job_id": "j-1", **event})
 
 
-def test_neither_key_nor_text_nor_signature_is_logged_or_kept(azure, block_context, caplog):
+def test_neither_key_nor_text_nor_signature_is_logged_or_kept(azure, block_context, caplog, capsys):
     container = f"{azure.cloud.speech_url}/nowhere/audio?sp=racwdl&se=2030-01-01&sig=c2lnbmF0dXJl"
     with caplog.at_level("DEBUG"), pytest.raises(AzureJobFailedError, match="InaccessibleCustomerStorage") as raised:
         _operator(inputs="A manuscript.", destination_container_url=container).execute(block_context)
@@ -480,8 +486,12 @@ def test_neither_key_nor_text_nor_signature_is_logged_or_kept(azure, block_conte
         facts = _operator(inputs="A manuscript.").execute(block_context)
 
     kept = json.dumps([block_context["task_state_store"].values, block_context["ti"].xcoms, facts])
+    # What an operator logs goes to the output, and what the libraries log to the handlers.
+    printed = capsys.readouterr().out
+    assert f"Bought Azure job {facts['job_id']}" in printed
+    assert caplog.records
     for secret in (azure.key, "manuscript", "sig=", "c2lnbmF0dXJl"):
-        assert secret not in caplog.text + str(raised.value) + kept
+        assert secret not in caplog.text + printed + str(raised.value) + kept
 
 
 def test_the_container_s_address_is_no_template_field_and_is_rendered_all_the_same(block_context):
@@ -490,3 +500,39 @@ def test_the_container_s_address_is_no_template_field_and_is_rendered_all_the_sa
 
     assert "destination_container_url" not in operator.template_fields
     assert operator._properties(BATCH, block_context)["destinationContainerUrl"] == block_context["url"]
+
+
+SIGNED = "https://mine.blob.core.windows.net/audio?sp=racwdl&sig=c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize("name", ["destinationContainerUrl", "DestinationContainerURL"])
+def test_the_container_s_address_is_refused_among_the_properties_before_the_dag_is_stored(name):
+    with pytest.raises(PermanentNarrationError, match="as the argument destination_container_url") as raised:
+        _operator(properties={name: SIGNED})
+
+    assert "c2lnbmF0dXJl" not in str(raised.value)
+
+
+def test_nor_may_a_template_put_it_there(azure, block_context):
+    jobs, operator = azure.bought(BATCH), _operator(properties="{{ properties }}")
+    operator.properties = {"destinationContainerUrl": SIGNED}
+
+    with pytest.raises(AirflowFailException, match="as the argument destination_container_url"):
+        operator.execute(block_context)
+    assert azure.bought(BATCH) == jobs
+
+
+def test_a_dag_is_stored_without_the_container_s_address_and_a_mapped_operator_takes_a_template():
+    with DAG("books", schedule=None) as dag:
+        _operator(task_id="one", destination_container_url=SIGNED)
+        AzureBatchSynthesisCreateOperator.partial(
+            task_id="many", voice=VOICE, destination_container_url="{{ var.value.container_url }}"
+        ).expand(inputs=[["One."], ["Two."]])
+
+    stored = DagSerialization.to_json(dag)
+
+    assert "c2lnbmF0dXJl" not in stored
+    assert "var.value.container_url" in stored
+    mapped = dag.get_task("many").unmap({"inputs": ["One."]})
+    context = {"var": {"value": {"container_url": SIGNED}}}
+    assert mapped._properties(BATCH, context)["destinationContainerUrl"] == SIGNED

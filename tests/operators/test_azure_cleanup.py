@@ -274,6 +274,16 @@ class TestJobsOfNoMoreUse:
 
         assert resource.clean(target=0)["deleted"] == 1
 
+    def test_audio_that_was_not_accepted_keeps_its_job_until_another_one_gave_the_clip(self, resource):
+        purchase = resource.purchase("a", "b")
+        (job_id,) = resource.seed(purchase.name)
+        resource.keep_clips(purchase.clips[:1])
+        purchase.note(defects=purchase.defect(job_id, purchase.clips[1], flawed=True))
+
+        assert resource.clean(target=0)["kept"] == {"audio_not_accepted": 1}
+        resource.keep_clips(purchase.clips[1:])
+        assert resource.clean(target=0)["deleted"] == 1
+
     def test_another_jobs_defect_says_nothing_about_this_one(self, resource):
         purchase = resource.purchase("a")
         purchase.note(defects=purchase.defect("another job", purchase.clips[0]))

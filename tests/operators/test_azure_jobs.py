@@ -141,10 +141,23 @@ class TestDownloading:
     def test_inputs_that_failed_may_be_allowed(self, azure, block_context, tmp_path):
         azure.order_fault("partial_failure", BATCH)
 
-        facts = _download(BATCH, _finished(azure, BATCH), tmp_path, allow_failed_inputs=True).execute(block_context)
+        facts = _download(BATCH, _finished(azure, BATCH), tmp_path, allow_failed_inputs="True").execute(block_context)
 
         assert len(facts["audio"]) == 2
         assert [item["input"] for item in facts["failed_inputs"]] == [1]
+        assert facts["failures"] == 1
+
+    def test_a_template_that_says_false_does_not_allow_them(self, azure, block_context, tmp_path):
+        azure.order_fault("partial_failure", BATCH)
+
+        with pytest.raises(AirflowFailException, match="1 failures"):
+            _download(BATCH, _finished(azure, BATCH), tmp_path, allow_failed_inputs="false").execute(block_context)
+
+    def test_a_larger_archive_than_is_allowed_is_refused(self, azure, block_context, tmp_path):
+        with pytest.raises(AirflowFailException, match="more than the 1,000 bytes"):
+            _download(BATCH, _finished(azure, BATCH), tmp_path, max_bytes=1_000).execute(block_context)
+
+        assert _files(tmp_path) == set()
 
     def test_an_expired_url_is_replaced_by_a_fresh_one(self, azure, block_context, tmp_path):
         job_id = _finished(azure, BATCH)
@@ -209,6 +222,56 @@ class TestHostileArchives:
             _download(BATCH, "j-1", tmp_path).execute(block_context)
 
         assert _files(tmp_path) == set()
+
+    def test_one_that_unpacks_to_more_than_is_allowed_is_refused_whole(self, block_context, tmp_path, archive):
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("0001.wav", bytes(2_000))
+            file.writestr("0002.wav", bytes(2_000))
+
+        with pytest.raises(AirflowFailException, match=r"4,000 bytes, and 3,000 are allowed.*max_bytes"):
+            _download(BATCH, "j-1", tmp_path, max_bytes=3_000).execute(block_context)
+        assert _files(tmp_path) == set()
+
+        _download(BATCH, "j-1", tmp_path, max_bytes=4_000).execute(block_context)
+        assert _files(tmp_path) == {"0001.wav", "0002.wav"}
+
+    @pytest.mark.parametrize("names", [("a", "a/b.wav"), ("x/y/z.wav", "X/Y"), ("0001.wav", "0001.wav/0002.wav")])
+    def test_a_file_that_is_called_like_a_folder_is_refused_whole(self, block_context, tmp_path, archive, names):
+        with zipfile.ZipFile(archive, "w") as file:
+            for name in names:
+                file.writestr(name, "fine")
+
+        with pytest.raises(AirflowFailException, match="both as a file and as a folder"):
+            _download(LONG_AUDIO, "j-1", tmp_path).execute(block_context)
+        assert _files(tmp_path) == set()
+
+    def test_what_is_quoted_of_failures_is_short_and_without_signatures(self, block_context, tmp_path, archive):
+        quoted = "cannot write https://mine.blob.core.windows.net/audio?sp=w&sig=c2lnbmF0dXJl because " + "x" * 3_000
+        failed = {"status": "Failed", "error": {"code": "X", "message": quoted}}
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("summary.json", json.dumps({"results": [failed] * 2_000}))
+            file.writestr("0001.wav", "fine")
+
+        with pytest.raises(AirflowFailException, match="2000 failures") as raised:
+            _download(BATCH, "j-1", tmp_path).execute(block_context)
+        facts = _download(BATCH, "j-1", tmp_path, allow_failed_inputs=True).execute(block_context)
+
+        assert facts["failures"] == 2_000
+        assert [item["input"] for item in facts["failed_inputs"]] == list(range(1, 21))
+        assert len(str(raised.value)) < 5_000
+        assert len(json.dumps(facts)) < 20_000
+        assert "c2lnbmF0dXJl" not in str(raised.value) + json.dumps(facts)
+
+    def test_nor_does_a_report_of_long_audio_show_them(self, block_context, tmp_path, archive):
+        quoted = "cannot write https://mine.blob.core.windows.net/audio?sp=w&sig=c2lnbmF0dXJl because " + "x" * 70_000
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("0007.err.txt", quoted)
+
+        with pytest.raises(AirflowFailException, match="input 7: cannot write") as raised:
+            _download(LONG_AUDIO, "j-1", tmp_path).execute(block_context)
+
+        assert len(str(raised.value)) < 2_000
+        assert "c2lnbmF0dXJl" not in str(raised.value)
 
     def test_an_archive_without_audio_is_no_success(self, block_context, tmp_path, archive):
         with zipfile.ZipFile(archive, "w") as file:
@@ -285,6 +348,18 @@ class TestListing:
         assert len(_list(BATCH, limit=2).execute(block_context)) == 2
         assert _list(BATCH, limit=0).execute(block_context) == []
 
+    @pytest.mark.parametrize("change", [{}, {"status": "Succeeded"}], ids=["any", "succeeded"])
+    def test_no_further_page_is_asked_for_than_is_needed(self, azure, block_context, change):
+        azure.cloud._call("POST", "azure/jobs", {"api": "azure_batch", "key": azure.key, "count": 120})
+        lists = azure.calls(BATCH, "ListBatchSyntheses")
+
+        assert len(_list(BATCH, limit=100, **change).execute(block_context)) == 100
+        assert azure.calls(BATCH, "ListBatchSyntheses") == lists + 1
+
+    def test_a_status_that_there_is_not_is_refused(self, azure, block_context):
+        with pytest.raises(AirflowFailException, match="'Suceeded'; it is one of NotStarted, Running, Succeeded"):
+            _list(BATCH, status="Suceeded").execute(block_context)
+
 
 class TestVoices:
     def test_those_of_the_region_are_given(self, azure, block_context):
@@ -308,6 +383,18 @@ class TestRenaming:
 
         assert (facts["display_name"], facts["description"]) == ("Emma", "For Emma.")
         assert azure.hook.get_job(api=LONG_AUDIO, job_id=job_id).display_name == "Emma"
+
+    def test_what_a_template_left_empty_stays(self, azure, block_context):
+        job_id = azure.start(LONG_AUDIO, description="For Emma.", custom_properties={"shelf": "7"})
+        empty = {"display_name": "", "description": "", "custom_properties": {}}
+
+        for change in ({"description": "For Mr Knightley."}, {"display_name": "Emma"}):
+            arguments = {**empty, **change}
+            AzureLongAudioUpdateOperator(task_id="x", job_id=job_id, **arguments).execute(block_context)
+
+        job = azure.hook.get_job(api=LONG_AUDIO, job_id=job_id)
+        assert (job.display_name, job.description) == ("Emma", "For Mr Knightley.")
+        assert job.raw["customProperties"] == {"shelf": "7"}
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,11 @@ class TestCreating:
         assert raw["properties"]["outputFormat"] == "audio-24khz-48kbitrate-mono-mp3"
         assert raw["properties"]["concatenateResult"] is True
 
+    def test_a_single_voice_may_be_given_as_the_api_has_it(self, azure, block_context):
+        facts = _operator(voices={"voiceName": VOICE}, wait_for_completion=False).execute(block_context)
+
+        assert azure.hook.get_job(api=API, job_id=facts["job_id"]).raw["models"][0]["voiceName"] == VOICE
+
     @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf"])
     def test_a_file_may_have_a_byte_order_mark_or_not(self, azure, block_context, tmp_path, mark):
         text = LONG_TEXT + " élève"
@@ -170,10 +175,14 @@ class TestFailures:
         ("change", "said"),
         [
             ({"text": "x" * 399}, "399 characters"),
+            ({"text": "x" * 400 + "\n"}, "400 characters"),
+            ({"text": 5}, "text is no text"),
             ({"text": "word\n" * 10_000}, "10,000 paragraphs"),
-            ({"text": ""}, "not both"),
+            ({"text": ""}, "either text or text_file, and not both"),
             ({"voices": ""}, "no voice"),
             ({"voices": []}, "no voice"),
+            ({"voices": {}}, "no voice"),
+            ({"voices": None}, "no voice"),
             ({"voices": "xx-XX-NobodyNeural"}, "xx-XX-NobodyNeural"),
             ({"output_format": "wav"}, "wav|ormat"),
             ({"concatenate_result": "maybe"}, "concatenate_result"),
@@ -212,10 +221,14 @@ def test_it_defers_to_a_trigger_for_this_api(azure, block_context):
     assert deferred.value.trigger.serialize()[1]["api"] == str(API)
 
 
-def test_neither_key_nor_text_is_logged_or_kept(azure, block_context, caplog):
+def test_neither_key_nor_text_is_logged_or_kept(azure, block_context, caplog, capsys):
     with caplog.at_level("DEBUG"):
         facts = _operator(text="A manuscript. " * 40).execute(block_context)
 
     kept = json.dumps([block_context["task_state_store"].values, block_context["ti"].xcoms, facts])
+    # What an operator logs goes to the output, and what the libraries log to the handlers.
+    printed = capsys.readouterr().out
+    assert f"Bought Azure job {facts['job_id']}" in printed
+    assert caplog.records
     for secret in (azure.key, "manuscript", "sig="):
-        assert secret not in caplog.text + kept
+        assert secret not in caplog.text + printed + kept

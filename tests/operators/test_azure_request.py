@@ -66,6 +66,27 @@ class TestTheKey:
 
         assert first.key == second.key
 
+    @pytest.mark.parametrize(
+        ("more", "is_the_same"),
+        [
+            ({"description": "Another one."}, True),
+            ({"custom_properties": {"shelf": "8"}}, True),
+            ({"properties": {"outputFormat": "riff", "timeToLiveInHours": 24}}, True),
+            ({"properties": {"outputFormat": "riff", "timeToLive": "PT24H"}}, True),
+            ({"properties": {"outputFormat": "ogg", "timeToLiveInHours": 168}}, False),
+            ({"custom_voices": {"Emma": "id"}}, False),
+        ],
+    )
+    def test_what_only_describes_the_job_and_how_long_it_is_kept_are_no_part_of_it(self, more, is_the_same):
+        given = {
+            "inputs": ["Hello."],
+            "description": "One.",
+            "custom_properties": {"shelf": "7"},
+            "properties": {"outputFormat": "riff", "timeToLiveInHours": 168},
+        }
+
+        assert (_request(arguments=given).key == _request(arguments={**given, **more}).key) is is_the_same
+
     def test_who_asks_is_no_part_of_what_is_asked_for(self):
         assert _request().content_key == _request(asker=("other", "run", "task", 3)).content_key
 
@@ -143,8 +164,10 @@ class TestTheScript:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("x" * 399, "399 characters; Long Audio takes more than 400"),
+            ("x" * 399, "399 characters without its line breaks; Long Audio takes more than 400"),
             ("x" * 400, "400 characters"),
+            ("x" * 400 + "\n", "400 characters without its line breaks"),
+            ("x" * 200 + "\r\n \r\n" + "x" * 200, "400 characters"),
             ("paragraph\n" * 10_000, "10,000 paragraphs; Long Audio takes fewer than 10,000"),
             (" \n", "empty"),
         ],
@@ -201,8 +224,19 @@ class TestReading:
 
     @pytest.mark.parametrize("given", [{}, {"inputs": "a", "inputs_file": "b"}, {"inputs": ["a"], "inputs_file": "b"}])
     def test_both_or_neither_is_refused(self, given):
-        with pytest.raises(PermanentNarrationError, match="not both"):
+        with pytest.raises(PermanentNarrationError, match="either inputs or inputs_file, and not both"):
             self._read(**given)
+
+    @pytest.mark.parametrize("given", [{"text": "", "text_file": None}, {"text": "a", "text_file": "b"}])
+    def test_both_or_neither_of_a_script_is_refused_in_its_own_words(self, given):
+        with pytest.raises(PermanentNarrationError, match="either text or text_file, and not both"):
+            read_script(**given, storage_conn_id=None)
+
+    @pytest.mark.parametrize("split_paragraphs", [True, False])
+    @pytest.mark.parametrize("inputs", [5, {"content": "One."}], ids=["number", "mapping"])
+    def test_what_is_no_text_is_refused(self, inputs, split_paragraphs):
+        with pytest.raises(PermanentNarrationError, match=r"inputs is no text, but of the type (int|dict)"):
+            self._read(inputs=inputs, split_paragraphs=split_paragraphs)
 
     def test_a_file_in_another_encoding_is_refused_with_the_place(self, tmp_path):
         (tmp_path / "emma.txt").write_bytes("Emma et les élèves".encode("latin-1"))
@@ -216,7 +250,7 @@ class TestValues:
     def test_a_time_to_live_is_whole_hours(self, value, hours):
         assert hours_of(value) == hours
 
-    @pytest.mark.parametrize("value", [0, 745, "soon", 1.5, timedelta(minutes=90), -1, "nan", "inf"])
+    @pytest.mark.parametrize("value", [0, 745, "soon", 1.5, timedelta(minutes=90), -1, "nan", "inf", None, []])
     def test_any_other_time_to_live_is_refused(self, value):
         with pytest.raises(PermanentNarrationError, match="744"):
             hours_of(value)
@@ -233,5 +267,6 @@ class TestValues:
 
     def test_kinds_of_input_in_any_letter_case_and_no_others(self):
         assert [input_kind_of(kind) for kind in ("plaintext", "Ssml", "text")] == ["PlainText", "SSML", "PlainText"]
-        with pytest.raises(PermanentNarrationError, match="'html'"):
-            input_kind_of("html")
+        for kind in ("html", None):
+            with pytest.raises(PermanentNarrationError, match=f"input_kind is {kind!r}"):
+                input_kind_of(kind)

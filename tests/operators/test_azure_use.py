@@ -8,7 +8,8 @@ import pytest
 
 from narration.hooks.azure_api import SynthesisApi
 from narration.hooks.azure_jobs import AzureJob
-from narration.operators.azure_use import Holdings, StoreUse, stored_job, why_kept
+from narration.operators.azure_use import Holdings, StoreUse, why_kept
+from narration.services.azure_common import stored_job
 from narration.store import Store
 from narration.synthesis.azure_retention import Kept, StoredJob
 from narration.synthesis.keys import digest, job_key

@@ -7,6 +7,7 @@ from unittest import mock
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from narration.errors import NarrationError
 from narration.operators.synthesize import ParagraphRefusedError, PurchasesInVainError
 from narration.store import Store
 from tests.azure_road import CREATE
@@ -220,14 +221,18 @@ class TestAFullService:
     def fill(self, bench):
         bench.seed(count=bench.adapter.max_active_jobs, status="NotStarted")
 
-    def test_the_order_waits_for_room_without_a_worker_and_buys_when_there_is_some(self, bench, run, clock):
+    def test_the_order_waits_for_room_without_a_worker_and_buys_when_there_is_some(
+        self, bench, run, clock, monkeypatch
+    ):
+        # Whose jobs filled the service is not seen, so it is tried after a minute.
+        monkeypatch.setattr("narration.triggers.admission._LONGEST_PAUSE", 0.5)
         self.fill(bench)
         order = bench.stories(2)
 
         waiting = bench.first_look(order, run)
 
         assert waiting.trigger.max_active_jobs == bench.adapter.max_active_jobs
-        assert waiting.trigger.look_again_at == pytest.approx(clock() + 600, abs=15)
+        assert waiting.trigger.look_again_at == pytest.approx(clock() + 3600, abs=15)
         assert bench.bought == 0
         assert event_of(waiting) == {"status": "room"}
         bench.empty()
@@ -269,6 +274,142 @@ class TestTwoOrdersThatShareAParagraph:
 
         assert bench.bought == 2
         assert bench.billed == bench.wanted(first).characters + len(alone.strip())
+
+    def test_what_another_run_came_to_know_of_is_looked_for_here_too(self, bench, run, clock):
+        shared = bench.text("shared")
+        first, second = bench.order(shared, bench.text("more")), bench.order(shared)
+        TestADeathAtAnyMoment.buy_and_die(bench, first, run)
+        clock.forward(bench.adapter.settle_seconds + 1)
+        adapter = type(bench.adapter)
+        find_jobs, begun = adapter.find_jobs, []
+
+        def find_jobs_and_be_overtaken(self, *args, **kwargs):
+            found = find_jobs(self, *args, **kwargs)
+            if not begun:
+                begun.append(True)
+                with pytest.raises(TaskDeferred):
+                    bench.operator(second).execute(bench.run("wednesday").context)
+            return found
+
+        with mock.patch.object(adapter, "find_jobs", find_jobs_and_be_overtaken):
+            with pytest.raises(TaskDeferred):
+                bench.operator(second).execute(bench.run("tuesday").context)
+        bench.see_through(second, bench.run("tuesday"))
+
+        assert bench.bought == 1
+
+
+class TestALookThatTakesLong:
+    def test_does_not_know_what_was_bought_meanwhile_and_so_buys_nothing(self, bench, run, clock):
+        order = bench.stories(2)
+        adapter = type(bench.adapter)
+        find_jobs, begun = adapter.find_jobs, []
+
+        def find_jobs_slowly(self, *args, **kwargs):
+            found = find_jobs(self, *args, **kwargs)
+            if not begun:
+                begun.append(True)
+                TestADeathAtAnyMoment.buy_and_die(bench, order, run)
+                clock.forward(self.settle_seconds + 1)
+            return found
+
+        with mock.patch.object(adapter, "find_jobs", find_jobs_slowly):
+            with pytest.raises(TaskDeferred):
+                bench.operator(order).execute(bench.run("tuesday").context)
+        bench.see_through(order, bench.run("tuesday"))
+
+        assert bench.bought == 1
+
+
+class TestTheNamesOfLostRecords:
+    def test_a_second_attempt_is_found_by_its_name(self, bench, run):
+        bench.fault("fail", reason="the voice was not there")
+        order = bench.stories(2)
+        waiting = bench.first_look(order, run)
+        with pytest.raises(TaskDeferred):
+            bench.resume(order, run, waiting, event_of(waiting))
+        bench.forget_records()
+
+        bench.see_through(order, bench.run("tuesday"))
+
+        assert (bench.bought, bench.stored(order)) == (2, 2)
+
+    def test_what_was_bought_again_after_a_partial_failure_is_found_too(self, bench, run):
+        bench.fault("partial_failure", count=1)
+        order = bench.stories(3)
+        bench.see_through(order, run)
+        bench.forget_store()
+
+        bench.see_through(order, bench.run("tuesday"))
+
+        assert (bench.bought, bench.stored(order)) == (2, 3)
+
+
+class TestAnotherService:
+    """The same words in the same voice, ordered through another of the three APIs while the first one is at it."""
+
+    def switch(self, bench):
+        bench.service = "azure_long_audio" if bench.service == "azure_batch" else "azure_batch"
+        return bench.stories(2), bench._now()["jobs"]
+
+    def test_what_is_finished_there_and_was_never_collected_is_fetched_from_there(self, bench, run):
+        event_of(bench.first_look(bench.stories(2), run))
+        second, before = self.switch(bench)
+
+        result = bench.see_through(second, bench.run("tuesday"))
+
+        assert (result["bought"], bench._now()["jobs"] - before, bench.stored(second)) == (0, 0, 2)
+
+    def test_what_is_being_made_there_is_waited_for(self, bench, run, clock):
+        bench.fault("stuck_not_started", seconds=3600)
+        bench.first_look(bench.stories(2), run)
+        second, before = self.switch(bench)
+        tuesday = bench.run("tuesday")
+
+        waiting = bench.first_look(second, tuesday)
+        clock.forward(1000)
+        with pytest.raises(TaskDeferred) as still:
+            bench.resume(second, tuesday, waiting, {"status": "due"})
+
+        assert still.value.trigger.look_again_at == pytest.approx(clock() + 60, abs=5)
+        bench.cloud._call("POST", "clock", {"advance_seconds": 3600})
+        for _ in range(100):
+            try:
+                bench.resume(second, tuesday, still.value, {"status": "due"})
+                break
+            except TaskDeferred:
+                continue
+        assert (bench._now()["jobs"] - before, bench.stored(second)) == (0, 2)
+
+    def test_what_failed_there_is_bought_here(self, bench, run):
+        bench.fault("fail", reason="the voice was not there")
+        event_of(bench.first_look(bench.stories(2), run))
+        second, before = self.switch(bench)
+
+        bench.see_through(second, bench.run("tuesday"))
+
+        assert (bench._now()["jobs"] - before, bench.stored(second)) == (1, 2)
+
+    def test_an_account_that_cannot_be_asked_is_named_and_nothing_is_bought(self, bench, run, monkeypatch):
+        bench.first_look(bench.stories(2), run)
+        second, before = self.switch(bench)
+        monkeypatch.setattr("narration.services.registry.make_service", _unless_the_first(bench))
+
+        with pytest.raises(NarrationError, match=r"One, paragraph 1 .*was bought through azure_.*cannot be asked"):
+            bench.operator(second).execute(bench.run("tuesday").context)
+
+        assert bench._now()["jobs"] == before
+
+
+def _unless_the_first(bench):
+    from narration.services.registry import make_service
+
+    def make(name, connection):
+        if name != bench.service:
+            raise NarrationError("no route to host.")
+        return make_service(name, connection)
+
+    return make
 
 
 class TestRefusals:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
-from narration.hooks.azure_errors import AzureSpeechAuthError
+from narration.hooks.azure_errors import AzureJobNotFoundError, AzureSpeechAuthError
 from narration.services.registry import make_service
 from narration.synthesis.azure_choice import AzureChoiceError
 from narration.synthesis.azure_voices import VOICES
@@ -17,6 +18,8 @@ from tests.services.azure_purchases import (
     BY_NAME,
     LIST,
     ONLY_BATCH,
+    ONLY_LONG_AUDIO,
+    WITH_SUMMARY,
     batch,
     bought,
     intended,
@@ -201,7 +204,38 @@ class TestBuying:
         purchases = azure_bench.adapter.buy([wanted], profile=unknown)
 
         assert purchases.refused == {}
-        assert "One, paragraph 1 and 1 more: " in str(purchases.failure)
+        place = "One, paragraph 1 (line 7 of story.txt)"
+        assert f"2 paragraphs, from {place} to {place}: " in str(purchases.failure)
+        assert "1 paragraph per order" in str(purchases.failure)
+
+    @WITH_SUMMARY
+    def test_an_input_that_a_refusal_names_is_the_only_one_that_is_refused(self, azure_bench):
+        good, bad = (azure_bench.clip(azure_bench.text(number)) for number in range(2))
+        bad = replace(bad, text="\ufeff")
+        first = replace(batch(azure_bench, "x"), clips=(good, bad))
+        second = batch(azure_bench, azure_bench.text(3))
+
+        purchases = azure_bench.adapter.buy([first, second], profile=PROFILE)
+
+        assert set(purchases.refused) == {bad.clip_key}
+        assert "of input 2 is required" in purchases.refused[bad.clip_key]
+        assert (purchases.throttled, purchases.failure) == ((good.clip_key,), None)
+        assert [job.clip_keys for job in purchases.jobs] == [keys_of(second)]
+
+    @ONLY_LONG_AUDIO
+    def test_a_resource_that_stores_no_more_jobs_is_waited_for_and_the_remedy_is_logged(self, azure_bench, caplog):
+        azure_bench.seed(count=20_000, status="Succeeded")
+        wanted = batch(azure_bench, azure_bench.text(1))
+        adapter = azure_bench.adapter
+
+        purchases = adapter.buy([wanted], profile=PROFILE)
+        azure_bench.empty()
+
+        assert (purchases.full, purchases.jobs, purchases.failure) == (True, (), None)
+        assert purchases.throttled == keys_of(wanted)
+        assert "run the azure_retention Dag" in caplog.text
+        # Few of them are unfinished: whoever counted those would see room at once.
+        assert adapter.max_active_jobs is None
 
 
 class TestLostReplies:
@@ -224,6 +258,20 @@ class TestLostReplies:
 
         assert second.job_id == first.job_id
         assert azure_bench.bought == 1
+
+    @ONLY_BATCH
+    def test_an_id_that_is_taken_by_a_job_that_nobody_sees_stays_in_doubt_and_the_log_says_what_helps(
+        self, azure_bench, caplog
+    ):
+        wanted = batch(azure_bench, azure_bench.text(1))
+        azure_bench.adapter.buy([wanted], profile=PROFILE)
+        adapter = azure_bench.adapter
+
+        with mock.patch.object(adapter.hook, "get_job", side_effect=AzureJobNotFoundError("no such job")):
+            purchases = adapter.buy([wanted], profile=PROFILE)
+
+        assert (purchases.jobs, purchases.lost) == ((), keys_of(wanted))
+        assert "another number of paragraphs per order gives other ids" in caplog.text
 
     @BY_NAME
     def test_a_job_whose_reply_was_lost_is_found_by_its_name(self, azure_bench):

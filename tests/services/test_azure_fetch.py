@@ -52,6 +52,11 @@ def fetched(*results: bytes | Exception, clips: int = 3, extra: int = 0, **more)
     return {clip.clip_key: clip.defect if clip.data is None else clip.data for clip in found}
 
 
+def uncertain(result: bytes) -> set[bool]:
+    job = Job(job_id="j", clip_keys=("a", "b", "c"), state=JobState.SUCCEEDED)
+    return {clip.uncertain for clip in fetch_clips(Downloads(result), api=API, job=job)}
+
+
 class TestLongAudio:
     def test_as_many_files_as_paragraphs_are_paired_in_their_order_whatever_their_names(self):
         result = archive(b9__wav="9", b10__wav="10", a__wav="a", script__txt="x")
@@ -91,6 +96,13 @@ class TestLongAudio:
 
         assert set(clips) == {"a", "b", "c"}
         assert all("so it is not known which is which" in str(why) for why in clips.values())
+
+    @pytest.mark.parametrize(("members", "expected"), [({"0001__wav": "1"}, True), ({"err.txt": "no"}, False)])
+    def test_audio_that_is_there_and_of_which_nobody_knows_whose_it_is_is_told_from_none(self, members, expected):
+        assert uncertain(archive(script__txt="x", **members)) == {expected}
+
+    def test_a_paragraph_that_failed_is_not_in_doubt(self):
+        assert uncertain(archive(**{"0001__wav": "1", "0002__err.txt": "no", "0003__wav": "3"})) == {False}
 
     def test_what_the_service_wrote_about_it_is_passed_on(self):
         clips = fetched(archive(**{"first__wav": "1", "voices.err.txt": "The second one failed."}))
@@ -134,6 +146,7 @@ class TestBatchSynthesis:
         clips = fetched(result)
 
         assert all(f"{count} results for 3 inputs" in str(why) for why in clips.values())
+        assert uncertain(result) == {count > 0}
 
 
 class TestDamage:

@@ -128,6 +128,10 @@ class TestLongAudio:
     def test_a_script_that_is_long_enough_gets_none(self, paragraphs):
         assert filler(paragraphs, "text") == ()
 
+    @pytest.mark.parametrize(("paragraphs", "again"), [(["", "Hello."], {"Hello."}), ([""], set())])
+    def test_what_has_no_length_is_not_said_again(self, paragraphs, again):
+        assert set(filler(paragraphs, "text")) == again
+
     def test_ssml_is_measured_by_what_it_bills(self):
         sent = RULES.sent("<speak><p>Hello.</p></speak>", "ssml")
         again = filler([sent], "ssml")

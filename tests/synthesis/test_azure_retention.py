@@ -14,6 +14,7 @@ from narration.synthesis.azure_retention import (
     kept_for_use,
     needed_clips,
     oldest_first,
+    unaccepted_clips,
 )
 from narration.synthesis.keys import digest, job_key
 from narration.synthesis.reconcile import Job, JobState
@@ -67,6 +68,13 @@ class TestWhatTheRecordSays:
         record.reject(Job(job_id="j", clip_keys=CLIPS, state=JobState.SUCCEEDED), CLIPS[0], reason="no", flawed=False)
 
         assert needed_clips(JOB, record) == CLIPS[1:]
+        assert unaccepted_clips(JOB, record) == set()
+
+    def test_audio_that_is_there_and_was_not_accepted_is_still_needed(self):
+        record = OrderRecord(purchases={KEY: CLIPS}, defects={"j": {CLIPS[0]: Defect(reason="no", flawed=True)}})
+
+        assert needed_clips(JOB, record) == CLIPS
+        assert unaccepted_clips(JOB, record) == {CLIPS[0]}
 
     @pytest.mark.parametrize("flawed", [True, False])
     def test_defects_of_other_jobs_do_not_count(self, flawed):
@@ -106,6 +114,11 @@ class TestWhatTheStoreSays:
         assert kept_for_use(JOB, needed=CLIPS, held=CLIPS[:1]) is Kept.UNCOLLECTED
         failed = replace(JOB, state=JobState.FAILED)
         assert kept_for_use(failed, needed=CLIPS, held=CLIPS[:1]) is Kept.UNNOTED
+
+    def test_it_stays_for_audio_that_was_not_accepted_until_another_job_gave_it(self):
+        assert kept_for_use(JOB, needed=CLIPS, held=CLIPS[1:], unaccepted=CLIPS[:1]) is Kept.UNACCEPTED
+        assert kept_for_use(JOB, needed=CLIPS, held=(), unaccepted=CLIPS[:1]) is Kept.UNCOLLECTED
+        assert kept_for_use(JOB, needed=CLIPS, held=CLIPS, unaccepted=CLIPS[:1]) is None
 
     def test_it_stays_when_nothing_is_known(self):
         assert kept_for_use(JOB, needed=None, held=CLIPS) is Kept.UNKNOWN

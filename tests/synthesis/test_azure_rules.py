@@ -193,6 +193,26 @@ class TestObjections:
     def test_what_is_not_well_formed_is_an_objection_and_not_a_crash(self):
         assert "line 1" in next(rules().objections("<speak><p>x</speak>", "ssml"))
 
+    @pytest.mark.parametrize(
+        ("text", "text_type"),
+        [
+            ("\ufeff", "text"),
+            ("\x7f", "text"),
+            ("\u200b \u2060", "text"),
+            ("<speak/>", "ssml"),
+            ('<speak><mark name="x"/></speak>', "ssml"),
+            ('<speak><voice name="en-US-AriaNeural">\u200b</voice></speak>', "ssml"),
+        ],
+    )
+    def test_a_paragraph_of_which_nothing_could_be_sent_is_refused(self, text, text_type):
+        assert "no words that could be sent" in next(rules().objections(text, text_type))
+
+    @pytest.mark.parametrize(
+        ("text", "text_type"), [("7", "text"), ("***", "text"), ('<speak><break time="1s"/></speak>', "ssml")]
+    )
+    def test_what_may_be_heard_is_left_to_the_service(self, text, text_type):
+        assert list(rules().objections(text, text_type)) == []
+
 
 class TestSizes:
     def test_an_input_is_measured_as_it_stands_in_the_request(self):

@@ -18,7 +18,7 @@ def test_a_record_survives_json():
     record.intend(["b"], now=5.0, run_id="monday")
     record.purchases["order-1"] = ("a", "b")
     record.reject(record.jobs["1"], "a", reason="silent", flawed=True)
-    record.missing_since["1"] = 7.5
+    record.missing_since["1"] = (7.5, 8.5)
     record.listed_at = 9.0
 
     assert OrderRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
@@ -86,73 +86,42 @@ def test_audio_that_was_rejected_makes_its_job_a_failed_one_however_often_the_se
     praised = job("1", state=JobState.SUCCEEDED)
     record.reject(praised, "a", reason="silent", flawed=True)
 
-    for seen in (record.acceptable([praised])[0], record.judged([praised], now=0.0, grace=9.0)[0]):
+    for seen in (record.acceptable([praised])[0], record.judged([praised], grace=9.0)[0]):
         assert (seen.state, seen.reason) == (JobState.FAILED, "silent")
 
 
-@pytest.mark.parametrize(("now", "state"), [(109.0, JobState.ACTIVE), (111.0, JobState.FAILED)])
-def test_missing_audio_is_awaited_for_its_grace_and_then_counts_as_a_failure(now, state):
+@pytest.mark.parametrize(("last", "state"), [(109.0, JobState.ACTIVE), (111.0, JobState.FAILED)])
+def test_missing_audio_is_awaited_for_its_grace_and_then_counts_as_a_failure(last, state):
     record = OrderRecord()
-    record.missing_since["1"] = 100.0
+    done = job("1", state=JobState.SUCCEEDED)
+    record.missed(done, now=100.0)
+    record.missed(done, now=last)
 
-    (seen,) = record.judged([job("1", state=JobState.SUCCEEDED)], now=now, grace=10.0)
+    (seen,) = record.judged([done], grace=10.0)
 
     assert seen.state is state
     if state is JobState.FAILED:
         assert "had not appeared after 11 s" in seen.reason
 
 
+def test_audio_that_was_looked_for_once_is_not_given_up_however_long_ago_that_was():
+    record = OrderRecord()
+    done = job("1", state=JobState.SUCCEEDED)
+    record.missed(done, now=100.0)
+
+    assert record.judged([done], grace=10.0)[0].state is JobState.ACTIVE
+    assert record.known({"a"}, grace=10.0) == []
+    record.adopt([done])
+    assert record.known({"a"}, grace=10.0) == [done]
+
+
 def test_audio_that_was_missing_is_asked_for_again_at_every_look():
     record = OrderRecord()
-    record.missing_since["1"] = 100.0
+    record.missed(job("1", state=JobState.SUCCEEDED), now=100.0)
 
     (seen,) = record.acceptable([job("1", state=JobState.SUCCEEDED)])
 
     assert seen.state is JobState.SUCCEEDED
-
-
-class TestWhatAnotherAttemptWrote:
-    def test_its_jobs_and_intents_are_taken_over(self):
-        record, other = OrderRecord(), OrderRecord()
-        record.bought(job("1", key="a"), run_id="monday")
-        other.bought(job("2", key="b"), run_id="tuesday")
-        other.intend(["c"], now=100.0, run_id="tuesday")
-
-        record.join(other)
-
-        assert set(record.jobs) == {"1", "2"}
-        assert record.buyers == {"1": "monday", "2": "tuesday"}
-        assert record.unsettled(now=101.0, settle_seconds=30.0) == {"c": 130.0}
-        assert [found.job_id for found in record.elsewhere] == ["2"]
-
-    def test_an_intent_of_its_own_that_was_answered_does_not_come_back(self):
-        record, written = OrderRecord(), OrderRecord()
-        for one in (record, written):
-            one.intend(["a"], now=100.0, run_id="monday")
-        record.answered(["a"])
-
-        record.join(written)
-
-        assert record.intents == {}
-
-    def test_the_later_of_two_intents_counts(self):
-        record, other = OrderRecord(), OrderRecord()
-        record.intend(["a"], now=100.0, run_id="monday")
-        other.intend(["a"], now=120.0, run_id="tuesday")
-
-        record.join(other)
-
-        assert record.intents == {"a": (120.0, "tuesday")}
-
-    def test_what_is_known_here_is_newer_than_what_was_written(self):
-        record, written = OrderRecord(), OrderRecord()
-        record.adopt([job("1", state=JobState.SUCCEEDED)])
-        written.adopt([job("1", state=JobState.ACTIVE)])
-
-        record.join(written)
-
-        assert record.jobs["1"].state is JobState.SUCCEEDED
-        assert record.elsewhere == []
 
 
 class TestAJobOfSeveralClips:
@@ -178,8 +147,8 @@ class TestAJobOfSeveralClips:
         record.adopt([done])
         record.reject(done, "b", reason="no audio", flawed=False)
 
-        (still_good,) = record.known({"a", "b"}, now=0.0, grace=9.0)
-        (of_no_use,) = record.known({"b"}, now=0.0, grace=9.0)
+        (still_good,) = record.known({"a", "b"}, grace=9.0)
+        (of_no_use,) = record.known({"b"}, grace=9.0)
 
         assert still_good == done
         assert (of_no_use.state, of_no_use.clip_keys, of_no_use.reason) == (JobState.FAILED, ("a", "b"), "no audio")
@@ -190,7 +159,7 @@ class TestAJobOfSeveralClips:
         record.adopt([done])
         record.reject(done, "b", reason="no audio", flawed=False)
 
-        record.adopt(record.known({"b"}, now=0.0, grace=9.0))
+        record.adopt(record.known({"b"}, grace=9.0))
 
         assert record.jobs["1"] == done
 

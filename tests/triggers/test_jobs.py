@@ -143,3 +143,27 @@ async def test_killing_the_task_says_that_the_jobs_go_on():
     message, count = log.info.call_args.args
     assert "next attempt adopts them" in message
     assert count == 2
+
+
+async def test_none_of_many_orders_is_sent_to_a_service_that_told_them_a_moment_ago_that_it_is_full(job):
+    waiting = [asyncio.ensure_future(event_of(trigger(max_active_jobs=120))) for _ in range(40)]
+
+    done, pending = await asyncio.wait(waiting, timeout=0.5)
+    for each in pending:
+        each.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+
+    assert not done
+
+
+async def test_one_goes_to_try_when_a_job_was_seen_to_finish(monkeypatch):
+    looks = iter([frozenset("12345")] * 5)
+    service = mock.Mock(account="full", close=mock.AsyncMock())
+    service.outstanding_jobs = mock.AsyncMock(side_effect=lambda _: next(looks, frozenset("2345")))
+    monkeypatch.setattr(jobs, "make_service", lambda *_: service)
+    owner = asyncio.ensure_future(event_of(trigger(*"12345")))
+
+    assert await event_of(trigger(max_active_jobs=5)) == {"status": "room"}
+
+    owner.cancel()
+    await asyncio.gather(owner, return_exceptions=True)

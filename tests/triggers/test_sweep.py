@@ -154,21 +154,56 @@ async def test_a_look_is_told_what_everybody_waits_for_and_no_longer_what_nobody
 
 class TestWaitingForRoom:
     @staticmethod
-    async def admitted(account: Account, *, limit: int, waiting: int) -> int:
-        async with SharedSweep.watching("azure:a", look=account.look, interval=60.0) as patient:
-            async with SharedSweep.watching("azure:a", look=account.look, interval=INTERVAL) as sweep:
-                await first(sweep.sightings())
-                return sum(patient.admit(max_active_jobs=limit) for _ in range(waiting))
+    async def admitted(account: Account, *, limit: int, waiting: int, then: tuple[str, ...] = ()) -> int:
+        """How many go at a look at some jobs, of which but a few are unfinished at the next look."""
+        mine = account.jobs
+        async with SharedSweep.watching(
+            "azure:a", look=account.look, interval=INTERVAL, job_ids=mine, wants_room=True
+        ) as sweep:
+            sightings = sweep.sightings()
+            await first(sightings)
+            account.jobs = frozenset(then)
+            await first(sightings)
+            return sum(sweep.admit(max_active_jobs=limit) for _ in range(waiting))
 
-    async def test_as_many_may_try_as_there_is_room_for(self):
-        assert await self.admitted(Account("1", "2"), limit=3, waiting=5) == 1
+    async def test_as_many_may_try_as_jobs_finished(self):
+        assert await self.admitted(Account("1", "2", "3"), limit=3, waiting=5, then=("3",)) == 2
 
     async def test_nobody_tries_while_the_service_is_full_or_cannot_be_asked(self):
-        broken = Account()
+        broken = Account("1", "2")
         broken.error = OSError("no route")
 
-        assert await self.admitted(Account("1", "2"), limit=2, waiting=5) == 0
+        assert await self.admitted(Account("1", "2"), limit=1, waiting=5, then=("2",)) == 0
         assert await self.admitted(broken, limit=2, waiting=5) == 0
 
-    async def test_a_few_try_at_each_look_because_others_may_have_taken_the_room(self):
-        assert await self.admitted(Account(), limit=120, waiting=50) == 4
+    async def test_nobody_tries_at_once_when_the_service_is_full_of_the_jobs_of_others(self):
+        assert await self.admitted(Account(), limit=120, waiting=50) == 0
+
+    async def test_jobs_that_nobody_asks_about_any_more_are_not_taken_for_finished(self):
+        looks: list[frozenset[str]] = []
+
+        async def look(job_ids: frozenset[str]) -> frozenset[str]:
+            looks.append(job_ids)
+            return job_ids
+
+        async with SharedSweep.watching("azure:a", look=look, interval=INTERVAL, wants_room=True) as sweep:
+            sightings = sweep.sightings()
+            async with SharedSweep.watching("azure:a", look=look, interval=INTERVAL, job_ids=["1", "2"]) as other:
+                await first(other.sightings())
+            while looks[-1]:
+                await first(sightings)
+
+            assert not sweep.admit(max_active_jobs=120)
+
+
+async def test_a_look_that_takes_long_is_not_followed_by_a_pause_of_more_than_two_minutes():
+    sweep = SharedSweep(look=Account().look)
+    sweep._intervals.append(5.0)
+    loop = asyncio.get_running_loop()
+
+    # A look of five minutes, and two minutes and a moment ago: the next one is due.
+    async with asyncio.timeout(1):
+        await sweep._until_due(ended=loop.time() - 120.1, took=300.0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await sweep._until_due(ended=loop.time() - 110.0, took=300.0)

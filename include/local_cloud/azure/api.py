@@ -117,12 +117,10 @@ class AzureApi:
         return {}
 
     def too_many_requests(self, *, retry_after: int) -> AzureError:
-        code = "TooManyRequests"
         return AzureError(
             429,
-            code,
+            "TooManyRequests",
             "There are too many requests. Reduce the number of requests per second.",
-            inner_code=code if self.style is ErrorStyle.FLAT else None,
             headers={"Retry-After": str(retry_after)},
         )
 

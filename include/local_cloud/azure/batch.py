@@ -15,7 +15,7 @@ from include.local_cloud.azure import timestamps
 from include.local_cloud.azure.api import Call, Handler, Operation
 from include.local_cloud.azure.batch_common import BatchApi, not_found
 from include.local_cloud.azure.batch_maker import Row
-from include.local_cloud.azure.batch_request import BatchRequest, Words
+from include.local_cloud.azure.batch_request import RESOURCE_ID, BatchRequest, Words
 from include.local_cloud.azure.errors import AzureError, ErrorStyle
 from include.local_cloud.azure.jobs import FAILED, SUCCEEDED, Job
 from include.local_cloud.azure.quotas import BATCH
@@ -23,7 +23,6 @@ from include.local_cloud.azure.speaking import Boundary, Spoken
 from include.local_cloud.azure.synthesis import boundary_rows
 
 API_VERSION = "2024-04-01"
-_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,62}[a-zA-Z0-9]")
 _LONGEST_HOURS = 744
 _PATH = "/texttospeech/batchsyntheses"
 _WRITABLE_PATH = re.compile(r"[^\\\0]{1,800}")
@@ -34,7 +33,7 @@ class BatchSynthesisApi(BatchApi):
 
     service = BATCH
     style = ErrorStyle.WRAPPED
-    words = Words(kind="inputKind", content="content")
+    words = Words(kind="inputKind", content="content", deployment=RESOURCE_ID)
     container = "batchsynthesis-output"
     operations: ClassVar[Mapping[str, Operation]] = {
         "CreateBatchSynthesis": Operation(method="PUT", path=f"{_PATH}/{{id}}", reads=True),
@@ -141,14 +140,15 @@ class BatchSynthesisApi(BatchApi):
     async def _get_operation(self, call: Call) -> Response:
         self._check_version(call)
         job = self.parts.ledger.with_operation(
-            service=self.service, account=call.account.id, operation_id=call.path["id"]
+            service=self.service, account=call.account.id, operation_id=self._id(call.path["id"], name="id")
         )
         if job is None:
             raise not_found()
         return JSONResponse({"id": job.operation_id, "status": job.status})
 
     def _find(self, call: Call) -> Job | None:
-        return self.parts.ledger.get(service=self.service, account=call.account.id, job_id=call.path["id"])
+        job_id = self._id(call.path["id"], name="id")
+        return self.parts.ledger.get(service=self.service, account=call.account.id, job_id=job_id)
 
     def _created(self, call: Call, job: Job) -> Response:
         link = f"{call.base_url}/texttospeech/operations/{job.operation_id}?api-version={API_VERSION}"
@@ -214,8 +214,8 @@ class BatchSynthesisApi(BatchApi):
         return hours
 
     def _id(self, text: str, *, name: str) -> str:
-        if not _ID.fullmatch(text):
-            raise self.bad_request(f"The {name} must match ^{_ID.pattern}$.")
+        if not RESOURCE_ID.fullmatch(text):
+            raise self.bad_request(f"The {name} must match ^{RESOURCE_ID.pattern}$.")
         return text
 
     def _check_version(self, call: Call) -> None:

@@ -9,8 +9,9 @@ from starlette.responses import Response
 from include.local_cloud.azure.api import AzureApi, Call
 from include.local_cloud.azure.batch_request import BatchRequest, Words, read_batch_request
 from include.local_cloud.azure.blobs import SERVICE_ACCOUNT, Blob, ContainerExpired, ContainerUnusable
-from include.local_cloud.azure.errors import AzureError, ModelInvalid
+from include.local_cloud.azure.errors import AzureError
 from include.local_cloud.azure.jobs import Job
+from include.local_cloud.azure.media_types import is_json, media_type, unsupported
 
 LARGEST_PAGE = 100
 # Regions of batch synthesis, 2025-11. Those that speak but take no batches: canadaeast, italynorth, japanwest and more.
@@ -53,6 +54,9 @@ class BatchApi(AzureApi):
     creates: ClassVar[str] = "CreateBatchSynthesis"
 
     async def read(self, call: Call) -> None:
+        kind = media_type(call.request.headers.get("content-type", ""))
+        if not is_json(kind):
+            raise unsupported(kind)
         call.content = read_batch_request(
             call.body,
             words=self.words,
@@ -77,21 +81,24 @@ class BatchApi(AzureApi):
         """What the job remembers of its destination container: nothing when there is none.
 
         :param prefix: the folder of the results in it.
-        :raises ModelInvalid: for a URL without a good signature.
+        :raises AzureError: for a URL without a good signature.
         """
         if request.destination_url is None:
             return {}
-        field = "Properties.DestinationContainerUrl"
         try:
             name = self.parts.blobs.writable_container(request.destination_url)
         except ValueError:
-            raise ModelInvalid({field: ["The destination container URL is not a valid SAS URL."]}) from None
+            raise self.refuse_destination("The destination container URL is not a valid SAS URL.") from None
         except ContainerExpired:
-            raise ModelInvalid({field: ["The SAS of the destination container URL has expired."]}) from None
+            raise self.refuse_destination("The SAS of the destination container URL has expired.") from None
         except ContainerUnusable:
             # Only found out when the results are written: the job fails.
             return {"destination": None}
         return {"destination": {"name": name, "prefix": prefix}}
+
+    def refuse_destination(self, message: str) -> AzureError:
+        """The refusal of a destination container, in the API's own shape."""
+        return self.bad_request(message, inner="InaccessibleCustomerStorage")
 
     def outputs(self, call: Call, job: Job, *, hands_out: bool) -> dict[str, Any]:
         """The ``outputs`` of a job, with a signed URL made now.

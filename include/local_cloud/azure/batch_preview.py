@@ -12,8 +12,8 @@ from include.local_cloud.azure import timestamps
 from include.local_cloud.azure.api import Call, Handler, Operation
 from include.local_cloud.azure.batch_common import BatchApi, not_found
 from include.local_cloud.azure.batch_maker import Row
-from include.local_cloud.azure.batch_request import BatchRequest, Words
-from include.local_cloud.azure.errors import ErrorStyle
+from include.local_cloud.azure.batch_request import GUID, BatchRequest, Words
+from include.local_cloud.azure.errors import AzureError, ErrorStyle, ModelInvalid
 from include.local_cloud.azure.jobs import FAILED, SUCCEEDED, Job
 from include.local_cloud.azure.limits import Admission
 from include.local_cloud.azure.quotas import BATCH_PREVIEW
@@ -30,7 +30,7 @@ class PreviewBatchSynthesisApi(BatchApi):
 
     service = BATCH_PREVIEW
     style = ErrorStyle.FLAT
-    words = Words(kind="textType", content="text")
+    words = Words(kind="textType", content="text", deployment=GUID)
     container = "batch-synthesis-output"
     operations: ClassVar[Mapping[str, Operation]] = {
         "CreateBatchSynthesis": Operation(method="POST", path=_PATH, reads=True),
@@ -53,6 +53,9 @@ class PreviewBatchSynthesisApi(BatchApi):
             "X-RateLimit-Remaining": str(admission.remaining),
             "X-RateLimit-Reset": timestamps.seconds(admission.reset),
         }
+
+    def refuse_destination(self, message: str) -> AzureError:
+        return ModelInvalid({"Properties.DestinationContainerUrl": [message]})
 
     async def _create(self, call: Call) -> Response:
         asked: BatchRequest = call.content

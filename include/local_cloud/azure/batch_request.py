@@ -13,7 +13,8 @@ from include.local_cloud.azure.errors import AzureError
 from include.local_cloud.azure.formats import DEFAULT_FORMAT, FORMATS
 
 Refuse = Callable[[str], AzureError]
-_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+RESOURCE_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,62}[a-zA-Z0-9]")
 _NO_DEPLOYMENT = "00000000-0000-0000-0000-000000000000"
 _FLAGS = ("concatenateResult", "decompressOutputFiles", "wordBoundaryEnabled", "sentenceBoundaryEnabled")
 _CONFIG = ("voice", "style", "role", "rate", "pitch", "volume", "styleDegree", "speakerProfileId", "backgroundAudio")
@@ -27,10 +28,12 @@ class Words:
 
     :param kind: the member that says whether inputs are plain text.
     :param content: the member of an input that holds its text.
+    :param deployment: what the deployment id of a custom voice looks like.
     """
 
     kind: str
     content: str
+    deployment: re.Pattern[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ def read_batch_request(body: bytes, *, words: Words, most_inputs: int, refuse: R
     members = _object(given, "The request body", refuse)
     kind = _kind(members.get(words.kind.lower()), words=words, refuse=refuse)
     config = members.get("synthesisconfig")
-    voices = _custom_voices(members.get("customvoices"), refuse)
+    voices = _custom_voices(members.get("customvoices"), form=words.deployment, refuse=refuse)
     checked_config = None if config is None else _config(config, refuse)
     if kind == PLAIN_TEXT and not (checked_config or {}).get("voice"):
         raise refuse(f"The voice of synthesisConfig is required when {words.kind} is {PLAIN_TEXT}.")
@@ -142,13 +145,13 @@ def _config(value: Any, refuse: Refuse) -> dict[str, Any]:
     return config
 
 
-def _custom_voices(value: Any, refuse: Refuse) -> dict[str, str]:
+def _custom_voices(value: Any, *, form: re.Pattern[str], refuse: Refuse) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise refuse("customVoices must be a JSON object.")
     for name, deployment in value.items():
-        if not isinstance(deployment, str) or not _GUID.fullmatch(deployment) or deployment == _NO_DEPLOYMENT:
+        if not isinstance(deployment, str) or not form.fullmatch(deployment) or deployment == _NO_DEPLOYMENT:
             raise refuse(f"The deployment ID of the custom voice {name!r} is invalid.")
     return dict(value)
 

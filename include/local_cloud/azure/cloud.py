@@ -20,6 +20,7 @@ from include.local_cloud.azure.errors import AzureError, ErrorStyle, request_id
 from include.local_cloud.azure.jobs import JobLedger
 from include.local_cloud.azure.limits import RequestLimits
 from include.local_cloud.azure.long_audio import LongAudioApi, LongAudioMaker
+from include.local_cloud.azure.long_audio_maker import CONTAINER as LONG_AUDIO_CONTAINER
 from include.local_cloud.azure.quotas import BATCH, BATCH_PREVIEW, LONG_AUDIO, AzureQuotas
 from include.local_cloud.azure.readings import AzureReadings
 from include.local_cloud.azure.synthesis import Speaker
@@ -87,7 +88,17 @@ class AzureSpeech:
             LongAudioApi(parts=parts),
             VoicesApi(parts=parts),
         )
-        self._blob_api = BlobApi(blobs=blobs, counter=counter, sweep=self.worker.sweep)
+        self._blob_api = BlobApi(
+            blobs=blobs,
+            counter=counter,
+            faults=faults,
+            services={
+                BatchDialect.container: BATCH,
+                PreviewDialect.container: BATCH_PREVIEW,
+                LONG_AUDIO_CONTAINER: LONG_AUDIO,
+            },
+            sweep=self.worker.sweep,
+        )
         self._admin = AzureAdmin(ledger=ledger, blobs=blobs, clock=clock)
 
     @property

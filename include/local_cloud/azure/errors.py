@@ -63,7 +63,7 @@ class AzureError(Exception):
 
 
 class ModelInvalid(AzureError):
-    """A body that the framework in front of the service refuses: always ProblemDetails, whatever the API.
+    """A body that the framework in front of the preview refuses: ProblemDetails in place of the service's own shape.
 
     :param errors: field, as in ``Properties.DestinationContainerUrl``, -> messages.
     """

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from include.local_cloud.azure.accounts import Account
 from include.local_cloud.azure.api import AzureApi, Call, Handler, Operation
+from include.local_cloud.azure.batch_request import GUID
 from include.local_cloud.azure.billing import billable
 from include.local_cloud.azure.blobs import CUSTOMER_ACCOUNT, PREFIX, Blob, ContainerExpired, ContainerUnusable
 from include.local_cloud.azure.errors import AzureError
@@ -98,7 +99,11 @@ class LongAudioApi(AzureApi):
         form: SynthesisForm = call.content
         self._check_resource(call.account)
         models = resolve(form.models, region=call.account.region)
-        script = read_script(form.script, fewer_than=self.parts.quotas.inputs[self.service])
+        script = read_script(
+            form.script,
+            fewer_than=self.parts.quotas.inputs[self.service],
+            ascii_without_bom=self.parts.readings.ascii_without_bom == "accept",
+        )
         names = [model.voice_name for model in models]
         check_voices(script, models=names)
         check_length(script, billed=self._billed)
@@ -177,7 +182,13 @@ class LongAudioApi(AzureApi):
         return answer
 
     async def _update(self, call: Call) -> Response:
-        job = self._find(call)
+        try:
+            job = self._find(call)
+        except AzureError:
+            if self.parts.readings.long_audio_unknown_patch == "409":
+                # The schema has this status in place of 404, with the code and the example of a 404.
+                raise not_found(status=409) from None
+            raise
         change: Change = call.content
         request = dict(job.request)
         if "customProperties" in change.given:
@@ -196,7 +207,8 @@ class LongAudioApi(AzureApi):
         try:
             job = self._find(call)
         except AzureError:
-            if self.parts.readings.long_audio_unknown_delete == "404":
+            # The schema wants a GUID and has no 400: what is none leads nowhere.
+            if self.parts.readings.long_audio_unknown_delete == "404" or not GUID.fullmatch(call.path["id"]):
                 raise
             return Response(status_code=204, headers=_NOT_CACHED)
         if not job.finished:

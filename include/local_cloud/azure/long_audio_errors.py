@@ -78,8 +78,8 @@ def still_in_use() -> AzureError:
     return _invalid("The voice synthesis task is still in use.", "InUseViolation")
 
 
-def not_found() -> AzureError:
-    return AzureError(404, "NotFound", "The specified entity cannot be found.")
+def not_found(*, status: int = 404) -> AzureError:
+    return AzureError(status, "NotFound", "The specified entity cannot be found.")
 
 
 def too_many_requests(retry_after: int) -> AzureError:
@@ -115,8 +115,3 @@ def parameter_invalid(message: str, *, inner_code: str = "InvalidParameter") -> 
 def container_unusable() -> AzureError:
     message = "The destination container cannot be accessed with the given URL."
     return _invalid(message, "InaccessibleCustomerStorage")
-
-
-def media_type_unsupported(kind: str) -> AzureError:
-    message = f"The request entity's media type '{kind}' is not supported for this resource."
-    return AzureError(415, "UnsupportedMediaType", message)

@@ -16,8 +16,8 @@ from include.local_cloud.azure.long_audio_errors import (
     field_missing,
     format_unknown,
     locale_unknown,
-    media_type_unsupported,
 )
+from include.local_cloud.azure.media_types import media_type, unsupported
 from include.local_cloud.azure.voices import VOICES
 
 DEFAULT_FORMAT = "riff-16khz-16bit-mono-pcm"
@@ -62,9 +62,9 @@ async def read_form(*, body: bytes, content_type: str) -> SynthesisForm:
 
     :raises AzureError: 415 for another media type, 400 for a field that is missing or cannot be read.
     """
-    kind = _media_type(content_type)
+    kind = media_type(content_type)
     if kind != _FORM:
-        raise media_type_unsupported(kind)
+        raise unsupported(kind)
     parser = MultiPartParser(
         Headers({"content-type": content_type}), _whole(body), max_files=1, max_part_size=_LARGEST_FIELD
     )
@@ -92,9 +92,9 @@ async def _read(form: FormData) -> SynthesisForm:
             script = value
     if script is None:
         raise field_missing("script")
-    kind = _media_type(script.content_type or "")
+    kind = media_type(script.content_type or "")
     if kind and kind not in _SCRIPT_TYPES:
-        raise media_type_unsupported(kind)
+        raise unsupported(kind)
     display_name = texts.get("displayname", "").strip()
     if not display_name:
         raise field_missing("displayName")
@@ -123,9 +123,9 @@ def read_change(*, body: bytes, content_type: str) -> Change:
 
     :raises AzureError: 415 for another media type, 400 for anything else.
     """
-    kind = _media_type(content_type)
+    kind = media_type(content_type)
     if kind not in _PATCH_TYPES:
-        raise media_type_unsupported(kind)
+        raise unsupported(kind)
     try:
         told = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -215,7 +215,3 @@ def _boolean(name: str, text: str) -> bool:
         case "false" | "":
             return False
     raise field_invalid(name, "it is neither true nor false.")
-
-
-def _media_type(header: str) -> str:
-    return header.partition(";")[0].strip().lower()

@@ -37,15 +37,16 @@ class LongAudioScript:
     background_audio: bool
 
 
-def read_script(content: bytes, *, fewer_than: int) -> LongAudioScript:
+def read_script(content: bytes, *, fewer_than: int, ascii_without_bom: bool = False) -> LongAudioScript:
     """Decode and take apart.
 
     A script is SSML when its first paragraph begins like it. Then each paragraph has to be one whole document.
 
     :param fewer_than: the number of paragraphs has to be smaller than this.
+    :param ascii_without_bom: take nothing but ASCII without a byte-order mark; it is the same in UTF-8.
     :raises AzureError: 400 for another encoding, for too many paragraphs and for invalid SSML.
     """
-    text = _decode(content)
+    text = _decode(content, ascii_without_bom=ascii_without_bom)
     paragraphs = tuple(line for line in _LINE_END.split(text) if line.strip())
     if len(paragraphs) >= fewer_than:
         raise too_many_paragraphs(fewer_than)
@@ -92,12 +93,12 @@ def check_voices(script: LongAudioScript, *, models: Sequence[str]) -> None:
             raise voice_not_in_script(voice)
 
 
-def _decode(content: bytes) -> str:
+def _decode(content: bytes, *, ascii_without_bom: bool) -> str:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise not_utf8_with_bom() from error
-    if not text.startswith(_BOM):
+    if not text.startswith(_BOM) and not (ascii_without_bom and text.isascii()):
         raise not_utf8_with_bom()
     # The vendor's own sample begins with two of them.
     return text.lstrip(_BOM)

@@ -25,6 +25,8 @@ class AzureReadings:
     :param batch_destination_returned: 2024-04-01, whether the destination container is shown.
     :param long_audio_created: Long Audio's answer to a create: 202 without a body, or 201 with the job.
     :param long_audio_unknown_delete: Long Audio, DELETE of an unknown id.
+    :param long_audio_unknown_patch: Long Audio, PATCH of an unknown id: 404, or the 409 NotFound of the schema.
+    :param ascii_without_bom: Long Audio, a script of nothing but ASCII that has no byte-order mark.
     :param list_order: of all three APIs.
     :param all_inputs_failed: the status of a batch job none of whose inputs could be spoken.
     :param ssml_white_space: how runs of white space in SSML are billed.
@@ -41,6 +43,8 @@ class AzureReadings:
     batch_destination_returned: str = _one_of("no", "yes")
     long_audio_created: str = _one_of("202", "201")
     long_audio_unknown_delete: str = _one_of("204", "404")
+    long_audio_unknown_patch: str = _one_of("404", "409")
+    ascii_without_bom: str = _one_of("refuse", "accept")
     list_order: str = _one_of("oldest_first", "newest_first")
     all_inputs_failed: str = _one_of("Failed", "Succeeded")
     ssml_white_space: str = _one_of("collapsed", "literal")

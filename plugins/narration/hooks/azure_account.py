@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -34,8 +35,10 @@ class AzureSpeechAccount:
     :param conn_id: its Airflow name, for messages.
     :param region: region of the resource, such as ``eastus``; empty if only an endpoint is known.
     :param cloud: whose hosts and identities are meant.
-    :param endpoint: address to use instead of the region's: a custom domain, or a local cloud; without a slash at
-        the end.
+    :param endpoint: address to use instead of the region's: a custom domain, a gateway or a local cloud; without a
+        slash at the end. A host of Azure is always spoken to over https. Any other is as well, because the key and
+        the texts go there, unless it is this machine or the extra has ``allow_http: true`` (for a test host inside a
+        private network).
     :param auth: ``key`` or ``entra``.
     :param key: one of the two keys of the resource.
     :param resource: a name for the resource, if the connection gives one; it keeps :attr:`account` the same when the
@@ -71,7 +74,8 @@ class AzureSpeechAccount:
         """
         where = f"Connection {conn_id!r}"
         auth = _text(extra, "auth").lower() or KEY
-        endpoint, host_region = _endpoint(connection, where)
+        allow_http = _text(extra, "allow_http").lower() == "true"
+        endpoint, host_region = _endpoint(connection, where, allow_http=allow_http)
         found = cls(
             conn_id=conn_id,
             region=_region(region or _text(extra, "region") or host_region, where),
@@ -171,6 +175,17 @@ class AzureSpeechAccount:
         """Where the resource is, for messages."""
         return " at ".join(filter(None, [self.region, self.endpoint]))
 
+    @property
+    def payer(self) -> str:
+        """Which resource is meant, for messages."""
+        return f"connection {self.conn_id!r}, {self.place}"
+
+    def address(self, url: str) -> str:
+        """Name what in the connection led to an address, for messages."""
+        if self.endpoint and url.startswith(self.endpoint):
+            return f"the address {self.endpoint} in connection {self.conn_id!r}"
+        return f"the region {self.region!r} in connection {self.conn_id!r}"
+
     def _needed_region(self, what: str) -> str:
         if not self.region:
             raise AzureSpeechAuthError(
@@ -195,7 +210,15 @@ def _key(connection: Any, where: str) -> str:
     return key
 
 
-def _endpoint(connection: Any, where: str) -> tuple[str, str]:
+def is_loopback(host: str) -> bool:
+    """Whether a host name is this machine, so that what is sent there crosses no network."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _endpoint(connection: Any, where: str, *, allow_http: bool) -> tuple[str, str]:
     """Give the endpoint, and the region that it names: one that merely names a region is no endpoint of its own."""
     host = (connection.host or "").strip().rstrip("/")
     if not host:
@@ -208,7 +231,7 @@ def _endpoint(connection: Any, where: str) -> tuple[str, str]:
         port, name = parts.port, (parts.hostname or "").lower()
     except ValueError:
         port, name, parts = None, "", urlsplit("")
-    if parts.scheme not in {"http", "https"} or not name or parts.username or parts.query or parts.fragment:
+    if parts.scheme not in {"http", "https"} or not name or "@" in parts.netloc or parts.query or parts.fragment:
         # The host is not repeated: somebody may have pasted a key or a signed URL.
         raise AzureSpeechArgumentError(
             f"{where}: its host is not an address such as https://my-name.cognitiveservices.azure.com."
@@ -218,8 +241,13 @@ def _endpoint(connection: Any, where: str) -> tuple[str, str]:
     if connection.port and not port:
         parts = parts._replace(netloc=f"{parts.netloc}:{connection.port}")
     if _CUSTOM_HOST.fullmatch(name):
-        # The portal shows it with a path for some of the services.
-        parts = parts._replace(path="")
+        # The portal shows it with a path for some of the services. Without https, the key could be read on its way.
+        parts = parts._replace(scheme="https", path="")
+    if parts.scheme == "http" and not (allow_http or is_loopback(name)):
+        raise AzureSpeechArgumentError(
+            f"{where}: its host begins with http://, so the key and the texts could be read on their way. Write "
+            "https://. If it is a test host inside a private network, put 'allow_http': true into the extra."
+        )
     return parts.geturl(), ""
 
 

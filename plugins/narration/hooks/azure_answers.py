@@ -36,7 +36,11 @@ def read_job(request: AzureRequest, answer: AzureAnswer, *, api: SynthesisApi) -
 def read_location(request: AzureRequest, answer: AzureAnswer) -> str:
     """Read the id of a job that was accepted: the last part of ``Location``, or the entity's own."""
     _expect_success(request, answer)
-    if job_id := urlsplit(answer.headers.get("location", "")).path.rstrip("/").rpartition("/")[2]:
+    try:
+        job_id = urlsplit(answer.headers.get("location", "")).path.rstrip("/").rpartition("/")[2]
+    except ValueError:
+        job_id = ""
+    if job_id:
         return job_id
     if answer.content:
         return read_job(request, answer, api=request.api or SynthesisApi.LONG_AUDIO).job_id
@@ -53,28 +57,33 @@ def read_page(
         jobs = [parse_job(entry, api=api) for entry in items(body)]
     except ValueError as error:
         _unreadable(request, answer, str(error))
-    return jobs, _next_page(request, body)
+    return jobs, _next_page(request, answer, body)
 
 
-def _next_page(request: AzureRequest, body: Any) -> AzureRequest | None:
+def _next_page(request: AzureRequest, answer: AzureAnswer, body: Any) -> AzureRequest | None:
     """
     Follow the address that the service gives; it is never built here.
 
-    :raises AzureSpeechError: it is on another host, which must not be shown the key, or it is this very page.
+    :raises AzureSpeechError: it is on another host, which must not be shown the key, or it is a page that was read.
     """
     link = next_link(body)
     if link is None:
         return None
-    url = urljoin(request.url, link)
-    here, there = urlsplit(request.url), urlsplit(url)
+    try:
+        url = urljoin(request.url, link)
+        here, there = urlsplit(request.url), urlsplit(url)
+    except ValueError:
+        _unreadable(request, answer, "the address of its next page cannot be read")
     if (here.scheme, here.netloc.lower()) != (there.scheme, there.netloc.lower()):
         raise AzureSpeechError(
             f"{request.what.capitalize()} goes on at another host, {there.hostname!r}, where the key is not sent. "
             "Check the address in the connection and whatever stands between this machine and Azure."
         )
-    if url == request.url:
-        raise AzureSpeechError(f"{request.what.capitalize()} names itself as its next page, so it would never end.")
-    return replace(request, url=url, params={})
+    if url == request.url or url in request.pages:
+        raise AzureSpeechError(
+            f"{request.what.capitalize()} leads back to a page that was read already, so it would never end. Try again."
+        )
+    return replace(request, url=url, params={}, pages=request.pages | {url})
 
 
 def read_entries(request: AzureRequest, answer: AzureAnswer) -> tuple[list[dict[str, Any]], AzureRequest | None]:
@@ -85,12 +94,16 @@ def read_entries(request: AzureRequest, answer: AzureAnswer) -> tuple[list[dict[
         entries = [dict(entry) for entry in items(body)]
     except ValueError as error:
         _unreadable(request, answer, str(error))
-    return entries, _next_page(request, body)
+    return entries, _next_page(request, answer, body)
 
 
 def read_files(request: AzureRequest, answer: AzureAnswer) -> list[AzureFile]:
     """Read the files of a Long Audio job."""
-    return [parse_file(entry) for entry in read_entries(request, answer)[0]]
+    entries, _ = read_entries(request, answer)
+    try:
+        return [parse_file(entry) for entry in entries]
+    except ValueError as error:
+        _unreadable(request, answer, str(error))
 
 
 def read_object(request: AzureRequest, answer: AzureAnswer) -> dict[str, Any]:
@@ -128,13 +141,18 @@ def _read_json(request: AzureRequest, answer: AzureAnswer) -> Any:
 
 
 def _unreadable(request: AzureRequest, answer: AzureAnswer, why: str) -> NoReturn:
-    text = f"Something answered {answer.status} to {request.what}, but {why}"
+    raise unreadable(request, answer.status, why)
+
+
+def unreadable(request: AzureRequest, status: int, why: str) -> AzureSpeechError:
+    """Give the exception for an answer that came and is not one of Azure."""
+    text = f"Something answered {status} to {request.what}, but {why}"
     if request.creates:
-        raise AzureReplyLostError(
+        return AzureReplyLostError(
             f"{text}. The job may have been accepted, and billed: look for it before creating it again.",
-            status=answer.status,
+            status=status,
         )
-    raise AzureSpeechError(f"{text}. A proxy may have answered in its place; try again.", status=answer.status)
+    return AzureSpeechError(f"{text}. A proxy may have answered in its place; try again.", status=status)
 
 
 # ---- no answer
@@ -142,10 +160,9 @@ def _unreadable(request: AzureRequest, answer: AzureAnswer, why: str) -> NoRetur
 
 def unsent(request: AzureRequest, why: str) -> AzureUnreachableError:
     """Give the exception for a request that did not leave."""
-    host = urlsplit(request.url).netloc
     return AzureUnreachableError(
-        f"{host} cannot be reached for {request.what} ({why}). Nothing was sent. Check the network and the address in "
-        "the connection."
+        f"{urlsplit(request.url).netloc} cannot be reached for {request.what} ({why}). Nothing was sent. Check the "
+        f"network and {request.address}."
     )
 
 
@@ -153,10 +170,10 @@ def unanswered(request: AzureRequest, why: str) -> AzureSpeechError:
     """Give the exception for a request that may have arrived and got no answer."""
     if request.creates:
         return AzureReplyLostError(
-            f"The answer to {request.what} was lost ({why}). The job may have been accepted, and billed: look for it "
-            "before creating it again."
+            f"The answer of Azure Speech{request.payer} to {request.what} was lost ({why}). The job may have been "
+            "accepted, and billed: look for it before creating it again."
         )
-    return AzureUnreachableError(f"Azure Speech did not answer {request.what} ({why}). Try again.")
+    return AzureUnreachableError(f"Azure Speech{request.payer} did not answer {request.what} ({why}). Try again.")
 
 
 def url_refused(status: int, place: str) -> AzureUrlExpiredError:
@@ -168,8 +185,22 @@ def url_refused(status: int, place: str) -> AzureUrlExpiredError:
     )
 
 
+def url_refused_again(error: AzureUrlExpiredError, *, job_id: str, host: str) -> AzureUrlExpiredError:
+    """Give the exception for when a fresh signed URL was not accepted either."""
+    return AzureUrlExpiredError(
+        f"Two fresh signed URLs of the result of job {job_id!r} were refused, one after the other (the last with "
+        f"{reason(error.status or 0)}). Check the clock of this machine, whatever stands between it and {host} (a "
+        "firewall of the storage, a proxy that caches), and whether the job was deleted meanwhile. Then run the task "
+        "again: it is free.",
+        status=error.status,
+    )
+
+
 def shown_url(url: str) -> str:
     """Give what may be shown of a signed URL: scheme, host and file name."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "what should be an address and cannot be read as one"
     name = parts.path.rstrip("/").rpartition("/")[2]
     return f"{parts.scheme}://{parts.hostname or ''}/…/{name}"

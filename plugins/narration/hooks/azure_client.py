@@ -6,6 +6,7 @@ import asyncio
 from asyncio import sleep as pause_async
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from time import monotonic
 from time import sleep as pause
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from airflow.sdk import BaseHook
 from tenacity import AsyncRetrying, Retrying
 
 from narration.hooks.azure_account import ENTRA, AzureSpeechAccount
-from narration.hooks.azure_errors import AzureSpeechAuthError
+from narration.hooks.azure_errors import AzureSpeechAuthError, AzureSpeechThrottledError
 from narration.hooks.azure_identity import AsyncTokenSource, TokenSource
 from narration.hooks.azure_retry import repeating
 from narration.hooks.azure_transport import AsyncTransport, SyncTransport
@@ -31,6 +32,9 @@ class SyncClient:
     :param timeout: seconds to wait for a connection and for each part of an answer.
     """
 
+    creates_until: float | None = None
+    """When the last request that buys may be sent (:func:`time.monotonic`); ``None`` for any time."""
+
     def __init__(self, account: AzureSpeechAccount, *, timeout: float) -> None:
         self.account = account
         self._transport = SyncTransport(timeout=timeout)
@@ -38,15 +42,22 @@ class SyncClient:
 
     def call(self, request: AzureRequest, read: Reader[Result]) -> Result:
         """Send a request as often as :mod:`narration.hooks.azure_retry` allows, and read its answer."""
-        return Retrying(**repeating(request), sleep=pause)(self._once, request, read)
+        until = self.creates_until if request.creates else None
+        return Retrying(**repeating(request, until=until), sleep=pause)(self._once, request, read)
 
     def _once(self, request: AzureRequest, read: Reader[Result]) -> Result:
         signed = request.signed(
-            bearer_header(self._tokens.token()) if self.account.auth == ENTRA else key_header(self.account)
+            bearer_header(self._tokens.token()) if self.account.auth == ENTRA else key_header(self.account),
+            account=self.account,
         )
         window = _window(self.account, request)
         turn: AbstractContextManager[None] = window.turn() if window else nullcontext()
         with turn:
+            if request.creates and self.creates_until is not None and monotonic() > self.creates_until:
+                raise AzureSpeechThrottledError(
+                    "No turn came in time: others use up the rate that Azure allows this resource. Nothing was sent or "
+                    "bought; the task asks again later."
+                )
             answer = self._transport.send(signed)
         return read(signed, answer)
 
@@ -70,7 +81,8 @@ class AsyncClient:
 
     async def _once(self, request: AzureRequest, read: Reader[Result]) -> Result:
         signed = request.signed(
-            bearer_header(await self._tokens.token()) if self.account.auth == ENTRA else key_header(self.account)
+            bearer_header(await self._tokens.token()) if self.account.auth == ENTRA else key_header(self.account),
+            account=self.account,
         )
         window = _window(self.account, request)
         turn: AbstractAsyncContextManager[None] = window.aturn() if window else nullcontext()

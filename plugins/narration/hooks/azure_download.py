@@ -6,16 +6,19 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
+from narration.hooks.azure_account import is_loopback
 from narration.hooks.azure_answers import shown_url, url_refused
 from narration.hooks.azure_errors import AzureSpeechError, AzureSpeechRefusedError
 from narration.hooks.azure_transport import described, new_session
+from narration.hooks.machine import writing
 
 _CHUNK = 256 * 1024
 _ZIP = b"PK"
@@ -38,6 +41,28 @@ class _WithoutQueries(logging.Filter):
 logging.getLogger("urllib3.connectionpool").addFilter(_WithoutQueries())
 
 
+def checked(url: str, *, service: str) -> str:
+    """
+    Give back the address of a result if it is one that audio may be fetched from.
+
+    :param service: the address of the API that gave it.
+    :raises AzureSpeechError: it cannot be read, or the audio would come unencrypted where nothing else does.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise AzureSpeechError(
+            "Azure Speech gave an address of the result that cannot be read. A proxy may have answered in its place; "
+            "try again."
+        ) from None
+    if parts.scheme == "http" and urlsplit(service).scheme == "https" and not is_loopback(parts.hostname or ""):
+        raise AzureSpeechError(
+            f"The result would have to be fetched from {shown_url(url)}, without encryption, although the service "
+            "itself is spoken to over https. Azure gives no such address: find out who answers in its place."
+        )
+    return url
+
+
 def fetch(*, url: str, to: BinaryIO, timeout: float, max_bytes: int | None = None) -> int:
     """
     Stream what a signed URL leads to into an open file.
@@ -48,8 +73,10 @@ def fetch(*, url: str, to: BinaryIO, timeout: float, max_bytes: int | None = Non
     :raises AzureUrlExpiredError: the URL is not accepted; nothing was written.
     :raises AzureSpeechRefusedError: there is more than ``max_bytes``.
     :raises AzureSpeechError: it broke off, or is not a zip; try again.
+    :raises narration.hooks.machine.DiskError: there is no room for it on this machine.
     """
     place = shown_url(url)
+    failure: AzureSpeechError
     if urlsplit(url).scheme not in {"http", "https"}:
         raise AzureSpeechRefusedError(f"{place} is not an address that can be downloaded.")
     written = 0
@@ -73,12 +100,13 @@ def fetch(*, url: str, to: BinaryIO, timeout: float, max_bytes: int | None = Non
                     )
                 if max_bytes is not None and written + len(chunk) > max_bytes:
                     raise _too_large(place, max_bytes)
-                to.write(chunk)
+                with writing(f"The download of {place}"):
+                    to.write(chunk)
                 written += len(chunk)
             if written:
                 return written
             failure = AzureSpeechError(f"{place} is empty. Try again.", status=response.status_code)
-    except requests.RequestException as error:
+    except (requests.RequestException, HTTPError, UnicodeError) as error:
         failure = AzureSpeechError(
             f"The download of {place} broke off after {written:,} bytes ({described(error)}). Try again."
         )
@@ -88,16 +116,26 @@ def fetch(*, url: str, to: BinaryIO, timeout: float, max_bytes: int | None = Non
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give a new file that takes a path's place once all went well."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            yield file  # type: ignore[misc]
+    """
+    Give a new file that takes a path's place once all went well.
+
+    :raises narration.hooks.machine.DiskError: there is no room for it.
+    """
+    what = f"The download to {path}"
+    with writing(what):
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    file = os.fdopen(descriptor, "wb")
+    try:
+        yield file
+        with writing(what):
             file.close()
-            os.replace(file.name, path)
-        except BaseException:
+            os.replace(name, path)
+    except BaseException:
+        # Closing writes what is still in memory, and there may be no room for that either.
+        with suppress(OSError):
             file.close()
-            os.unlink(file.name)
-            raise
+        os.unlink(name)
+        raise
 
 
 def _check(response: requests.Response, place: str) -> None:

@@ -9,12 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from narration.hooks.azure_api import SynthesisApi
+from narration.hooks.azure_redaction import LONGEST_CODE, plain, redacted
 
 NOT_STARTED = "NotStarted"
 RUNNING = "Running"
 SUCCEEDED = "Succeeded"
 FAILED = "Failed"
 _STATUSES = {status.lower(): status for status in (NOT_STARTED, RUNNING, SUCCEEDED, FAILED)}
+
+#: An answer of Azure has five or so; more are an attempt at something.
+_MOST_LEVELS = 50
 
 SCRIPT = "LongAudioSynthesisScript"
 RESULT = "LongAudioSynthesisResult"
@@ -44,7 +48,8 @@ class AzureJob:
     :param failed_audios: inputs that did not.
     :param duration_seconds: length of all its audio.
     :param error_code: why it failed, as a code.
-    :param error_message: why it failed, in the service's words.
+    :param error_message: why it failed, in the service's words, of which the first 600 characters; without the query of
+        any URL, because the service quotes what it was sent, and that may have been a signed one.
     :param result_url: signed URL of the result zip; empty while there is none and for Long Audio, whose results are
         files. A path without a host when a destination container was given.
     :param raw: everything that the service sent.
@@ -122,9 +127,9 @@ def parse_job(body: Mapping[str, Any], *, api: SynthesisApi) -> AzureJob:
         succeeded_audios=_whole(properties.get("succeededaudiocount")),
         failed_audios=_whole(properties.get("failedaudiocount")),
         duration_seconds=_seconds(properties),
-        error_code=str(error.get("code") or ""),
-        error_message=str(error.get("message") or ""),
-        result_url=str(outputs.get("result") or ""),
+        error_code=redacted(plain(error.get("code")), longest=LONGEST_CODE),
+        error_message=redacted(plain(error.get("message"))),
+        result_url=plain(outputs.get("result")),
         raw=body,
     )
 
@@ -133,11 +138,11 @@ def parse_file(body: Mapping[str, Any]) -> AzureFile:
     """Read one entry of a Long Audio job's files."""
     entry = folded(body)
     return AzureFile(
-        name=str(entry.get("name") or ""),
-        kind=str(entry.get("kind") or ""),
+        name=plain(entry.get("name")),
+        kind=plain(entry.get("kind")),
         size=_whole(_mapping(entry.get("properties")).get("size")),
         created_at=timestamp(entry.get("createddatetime")),
-        url=str(_mapping(entry.get("links")).get("contenturl") or ""),
+        url=plain(_mapping(entry.get("links")).get("contenturl")),
     )
 
 
@@ -165,10 +170,23 @@ def next_link(body: Any) -> str | None:
 
 
 def folded(body: Any) -> dict[str, Any]:
-    """Give a JSON object with the keys of all its levels in lower case: Azure is not consistent about them."""
+    """
+    Give a JSON object with the keys of all its levels in lower case: Azure is not consistent about them.
+
+    :raises ValueError: it is no object, or nested more deeply than any answer of Azure.
+    """
     if not isinstance(body, Mapping):
         raise ValueError("the answer is JSON, but not an object")
-    return {str(name).lower(): folded(value) if isinstance(value, Mapping) else value for name, value in body.items()}
+    return _folded(body, levels=_MOST_LEVELS)
+
+
+def _folded(body: Mapping[str, Any], *, levels: int) -> dict[str, Any]:
+    if not levels:
+        raise ValueError("the answer is JSON, but nested too deeply")
+    return {
+        str(name).lower(): _folded(value, levels=levels - 1) if isinstance(value, Mapping) else value
+        for name, value in body.items()
+    }
 
 
 def timestamp(value: Any) -> float | None:
@@ -176,13 +194,15 @@ def timestamp(value: Any) -> float | None:
     Read a time of Azure, as seconds since the epoch.
 
     2024-04-01 writes seven digits of fraction, and leaves the ``Z`` out of ``lastActionDateTime``: a time without a
-    zone is UTC.
+    zone is UTC. The year 1 is how .NET writes that there is no time.
     """
     if not isinstance(value, str) or not value:
         return None
     try:
         moment = datetime.fromisoformat(_FRACTION.sub(r"\1", value.strip()))
     except ValueError:
+        return None
+    if not 1970 <= moment.year < 9999:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
@@ -219,9 +239,11 @@ def _whole(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        return int(value)
-    except ValueError:
+        number = int(value)
+    except (ValueError, OverflowError):
         return None
+    # JSON can write numbers that no arithmetic with fractions takes; a count is never that large.
+    return number if abs(number) < 2**63 else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

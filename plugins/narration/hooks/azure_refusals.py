@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,14 +26,13 @@ from narration.hooks.azure_errors import (
     AzureStoredJobsError,
 )
 from narration.hooks.azure_jobs import folded, timestamp
+from narration.hooks.azure_redaction import LONGEST_CODE, plain, redacted
 
 if TYPE_CHECKING:
     from narration.hooks.azure_wire import AzureAnswer, AzureRequest
 
-#: A message may quote the refused value, and the value may be a whole book.
-_LONGEST_MESSAGE = 600
-_QUERY = re.compile(r"(https?://[^\s\"'<>?#]+)[?#][^\s\"'<>]*", re.IGNORECASE)
-_SIGNATURE = re.compile(r"\b(sig|skoid|sktid)=[^&\s\"'<>]+", re.IGNORECASE)
+#: No service asks to wait for longer (seconds); what says so, or says for ever, is not taken at its word.
+_LONGEST_RETRY_AFTER = 86_400.0
 
 _TIER_CODES = frozenset({"skulimitsexist"})
 _REGION_CODES = frozenset({"subscriptionnotfound"})
@@ -102,8 +102,8 @@ def parse_error(content: bytes) -> ErrorBody:
     except (ValueError, RecursionError):
         return ErrorBody()
     if isinstance(body.get("errors"), Mapping):
-        fields = (f"{name}: {' '.join(map(str, _listed(text)))}" for name, text in body["errors"].items())
-        title = str(body.get("title") or "The request is not valid.")
+        fields = (f"{name}: {' '.join(map(plain, _listed(text)))}" for name, text in body["errors"].items())
+        title = plain(body.get("title")) or "The request is not valid."
         return ErrorBody(code="ValidationProblem", message=_joined([title, *fields]), is_azure=True)
     level: Any = body["error"] if isinstance(body.get("error"), Mapping) else body
     codes: list[str] = []
@@ -111,11 +111,11 @@ def parse_error(content: bytes) -> ErrorBody:
     while isinstance(level, Mapping) and len(codes) < 10:
         if not (level.get("code") or level.get("message")):
             break
-        codes.append(str(level.get("code") or ""))
-        messages.append(str(level.get("message") or ""))
+        codes.append(plain(level.get("code")))
+        messages.append(plain(level.get("message")))
         for detail in _listed(level.get("details")):
             if isinstance(detail, Mapping):
-                messages.append(str(folded(detail).get("message") or ""))
+                messages.append(plain(folded(detail).get("message")))
         level = level.get("innererror")
     given = [code for code in codes if code]
     return ErrorBody(
@@ -127,26 +127,22 @@ def parse_error(content: bytes) -> ErrorBody:
     )
 
 
-def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """Take out of a text what must not be seen: the given secrets, and what stands after ``?`` in any URL."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    text = _SIGNATURE.sub(r"\1=***", _QUERY.sub(r"\1", text))
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
-
-
 def refusal(request: AzureRequest, answer: AzureAnswer) -> AzureFault:
     """Give the exception for an answer that is not a success."""
     error = parse_error(answer.content)
     kind, remedy = _sorted(request, answer, error)
     said = redacted(error.message, request.secrets) or ("no message" if error.is_azure else answer.looks_like)
-    codes = "/".join(filter(None, [error.code, error.inner_code]))
-    text = f"Azure Speech answered {answer.status} to {request.what}" + (f" ({codes})" if codes else "")
+    code, inner_code = (
+        redacted(each, request.secrets, longest=LONGEST_CODE) for each in (error.code, error.inner_code)
+    )
+    codes = "/".join(filter(None, [code, inner_code]))
+    # What is wrong with a request is wrong at every resource; all else depends on which one it was.
+    payer = "" if issubclass(kind, AzureSpeechRefusedError) else request.payer
+    text = f"Azure Speech{payer} answered {answer.status} to {request.what}" + (f" ({codes})" if codes else "")
     facts: dict[str, Any] = {
         "status": answer.status,
-        "code": error.code,
-        "inner_code": error.inner_code,
+        "code": code,
+        "inner_code": inner_code,
         "message": said,
         "remedy": remedy,
     }
@@ -157,10 +153,11 @@ def refusal(request: AzureRequest, answer: AzureAnswer) -> AzureFault:
 
 def _sorted(request: AzureRequest, answer: AzureAnswer, error: ErrorBody) -> tuple[type[AzureFault], str]:
     status = answer.status
+    bought_nothing = "Nothing was bought. " if request.creates else ""
     if status == 429:
         return _throttled(request, error)
     if status == 401:
-        return AzureSpeechAuthError, _KEY_REMEDY
+        return AzureSpeechAuthError, bought_nothing + _KEY_REMEDY
     if 300 <= status < 400 or status in {407, 408} or status >= 500:
         return _by_somebody_else(request, answer)
     if not error.is_azure and answer.is_markup and status != 413:
@@ -170,7 +167,7 @@ def _sorted(request: AzureRequest, answer: AzureAnswer, error: ErrorBody) -> tup
         return AzureSpeechAuthError, "Nothing was bought. Use the key of a Speech resource in a region with this API."
     if status == 403 or error.codes & _TIER_CODES or _TIER_WORDS.search(error.message):
         tier = status != 403 or bool(_TIER_WORDS.search(error.message))
-        return AzureSpeechAuthError, (
+        return AzureSpeechAuthError, bought_nothing + (
             "Long texts need a Speech resource of the pricing tier Standard (S0); use the key of one."
             if tier
             else _KEY_REMEDY
@@ -248,18 +245,22 @@ def retry_after(answer: AzureAnswer) -> float | None:
     now = _http_date(answer.headers.get("date")) or datetime.now(UTC).timestamp()
     if value := answer.headers.get("retry-after", "").strip():
         try:
-            return max(0.0, float(value))
+            return _bounded(float(value))
         except ValueError:
             until = _http_date(value)
     else:
         until = timestamp(answer.headers.get("x-ratelimit-reset"))
-    return None if until is None else max(0.0, until - now)
+    return None if until is None else _bounded(until - now)
+
+
+def _bounded(seconds: float) -> float | None:
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None
 
 
 def _http_date(value: str | None) -> float | None:
     try:
         return parsedate_to_datetime(value).timestamp() if value else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 from zipfile import ZipFile
 
+from narration.hooks.azure_redaction import plain, redacted
 from narration.hooks.azure_zip import AzureResultDamagedError, ResultLimits, copy_member, open_archive, safe_members
 
 __all__ = ["Boundary", "ResultLimits", "ResultRow", "Results", "open_results"]
@@ -21,11 +22,11 @@ SUMMARY = "summary.json"
 AUDIO_SUFFIXES = frozenset({"wav", "mp3", "ogg", "opus", "webm", "pcm", "raw", "mulaw", "ulaw", "alaw", "amr", "silk"})
 #: Most bytes of a JSON or error member. A summary repeats every input, and a job's inputs have at most 2 MB.
 LARGEST_TEXT_MEMBER = 64 * 1024 * 1024
-#: Most bytes kept of an error report.
+#: Most bytes that are looked at of an error report.
 LARGEST_REPORT = 64 * 1024
 
 _NUMBERS = re.compile(r"(\d+)")
-_LEADING_NUMBER = re.compile(r"^0*(\d+)\.[^/]*$")
+_LEADING_NUMBER = re.compile(r"^0*([0-9]{1,9})\.[^/]*$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class ResultRow:
         an input with nothing to speak, which counts as succeeded.
     :param duration_seconds: as the service measured it.
     :param billed_characters: as the service counted them; the 2024-04-01 API does not say it by input.
-    :param error: why it did not succeed.
+    :param error: why it did not succeed; of the service's words the first 600 characters, and no query of a URL.
     """
 
     position: int
@@ -75,6 +76,7 @@ class Results:
     The contents of one result archive; made by :func:`open_results`.
 
     :ivar names: all members, in natural order, without folders.
+    :ivar unpacked_bytes: what all members have together, as the archive says.
     :ivar audio_names: those with audio, in natural order (``9.wav`` before ``10.wav``; the same as lexicographic
         order for numbers of equal length). For Long Audio this is the order of the paragraphs, which nothing else
         tells; the successor APIs number their members.
@@ -89,12 +91,13 @@ class Results:
         self._archive = archive
         self._members = safe_members(archive, limits=limits)
         self.names = tuple(sorted(self._members, key=_natural))
+        self.unpacked_bytes = sum(entry.file_size for entry in self._members.values())
         self.error_names = tuple(name for name in self.names if name.lower().endswith("err.txt"))
         self.audio_names = tuple(name for name in self.names if _suffix(name) in AUDIO_SUFFIXES)
         summary = self._member_called(SUMMARY)
         self.has_summary = summary is not None
         found = _lowered(self._json(summary)) if summary else {}
-        self.status = str(found.get("status") or "")
+        self.status = plain(found.get("status"))
         self.rows = tuple(self._rows(found.get("results") or []))
 
     def __enter__(self) -> Self:
@@ -143,7 +146,9 @@ class Results:
         try:
             rows = [_lowered(item) for item in items]
             return tuple(
-                Boundary(text=str(row["text"]), offset_ms=float(row["audiooffset"]), duration_ms=float(row["duration"]))
+                Boundary(
+                    text=plain(row["text"]), offset_ms=_time(row["audiooffset"]), duration_ms=_time(row["duration"])
+                )
                 for row in rows
             )
         except (TypeError, KeyError, ValueError) as error:
@@ -152,11 +157,17 @@ class Results:
             ) from error
 
     def error_reports(self) -> dict[str, str]:
-        """Read what the service wrote about what went wrong, by member; no more than its first 64 KiB."""
+        """
+        Read what the service wrote about what went wrong, by member: the first 600 characters, for messages.
+
+        A report may quote a signed URL, so the query of any URL is left out.
+        """
         return {
-            name: self.read(name, max_bytes=LARGEST_TEXT_MEMBER)[:LARGEST_REPORT].decode("utf-8-sig", "replace").strip()
-            for name in self.error_names
+            name: redacted(self._beginning(name).decode("utf-8-sig", "replace").strip()) for name in self.error_names
         }
+
+    def _beginning(self, name: str) -> bytes:
+        return self.read(name, max_bytes=LARGEST_TEXT_MEMBER)[:LARGEST_REPORT]
 
     def _rows(self, results: Any) -> Iterator[ResultRow]:
         if not isinstance(results, list):
@@ -174,9 +185,9 @@ class Results:
         yield from sorted(rows, key=lambda row: row.position)
 
     def _row(self, result: Mapping[str, Any], *, position: int) -> ResultRow:
-        named = str(result.get("audiofilename") or "")
+        named = plain(result.get("audiofilename"))
         audio = self._member_called(named)
-        said = str(result.get("status") or "")
+        said = plain(result.get("status"))
         error = _reason(result)
         if said.lower() != "succeeded":
             error = error or f"the service says {said or 'nothing'!r} and gives no reason"
@@ -185,14 +196,14 @@ class Results:
         properties = _lowered(result.get("properties") or {})
         return ResultRow(
             position=position,
-            contents=tuple(map(str, result.get("contents") or result.get("texts") or ())),
+            contents=tuple(map(plain, _listed(result.get("contents") or result.get("texts")))),
             succeeded=not error,
             audio_name=audio,
             word_boundary_name=self._beside(result.get("wordboundaryfilename"), named, "word.json"),
             sentence_boundary_name=self._beside(result.get("sentenceboundaryfilename"), named, "sentence.json"),
             duration_seconds=_duration(properties),
             billed_characters=_billed(result.get("billingdetails")),
-            error=error,
+            error=redacted(error),
         )
 
     def _beside(self, named: Any, audio_name: str, ending: str) -> str | None:
@@ -252,7 +263,7 @@ def _lowered(value: Any) -> dict[str, Any]:
 
 
 def _position(row: Mapping[str, Any]) -> int | None:
-    number = _LEADING_NUMBER.match(str(row.get("audiofilename") or ""))
+    number = _LEADING_NUMBER.match(plain(row.get("audiofilename")))
     return int(number[1]) - 1 if number and int(number[1]) > 0 else None
 
 
@@ -262,18 +273,30 @@ def _reason(result: Mapping[str, Any]) -> str:
         found = result.get(name)
         if isinstance(found, Mapping):
             inner = _lowered(found)
-            found = ": ".join(str(inner[part]) for part in ("code", "message") if inner.get(part))
-        if found:
-            return str(found)
+            found = ": ".join(plain(inner[part]) for part in ("code", "message") if plain(inner.get(part)))
+        if plain(found):
+            return plain(found)
     return ""
 
 
 def _number(value: Any) -> float | None:
     """Read a number; the summaries write all of theirs as strings."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    # Neither what is no number nor what is infinite, which JSON can both express.
+    return number if abs(number) < 2**63 else None
+
+
+def _time(value: Any) -> float:
+    if (number := _number(value)) is None:
+        raise ValueError("not a number")
+    return number
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _duration(properties: Mapping[str, Any]) -> float | None:

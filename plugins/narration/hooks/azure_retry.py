@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 from tenacity import RetryCallState, retry_if_exception, wait_random_exponential
@@ -18,9 +19,11 @@ _BROKEN_CONNECTIONS = 3
 LONGEST_WAIT = 60.0
 
 
-def repeating(request: AzureRequest) -> dict[str, Any]:
+def repeating(request: AzureRequest, *, until: float | None = None) -> dict[str, Any]:
     """
     Give tenacity's arguments for one request.
+
+    :param until: when it may be sent for the last time (:func:`time.monotonic`); ``None`` for any time.
 
     A refusal because of the rate is repeated, after the time that the service names: nothing was done. A connection
     that broke is tried again unless the request buys: then nobody knows, and the caller must look first. All else is
@@ -31,7 +34,8 @@ def repeating(request: AzureRequest) -> dict[str, Any]:
         if isinstance(error, AzureActiveJobsError):
             return False
         if isinstance(error, AzureSpeechThrottledError):
-            return error.retry_after is None or error.retry_after <= LONGEST_WAIT
+            wait = error.retry_after or 0.0
+            return wait <= LONGEST_WAIT and (until is None or monotonic() + wait < until)
         return isinstance(error, AzureUnreachableError) and not request.creates
 
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -17,7 +18,7 @@ from narration.hooks.azure_account import AzureSpeechAccount
 from narration.hooks.azure_api import LIST_PAGE_SIZE, SynthesisApi
 from narration.hooks.azure_client import AsyncClient, SyncClient, read_account, read_account_async
 from narration.hooks.azure_errors import AzureSpeechError, AzureSpeechRefusedError, AzureUrlExpiredError
-from narration.hooks.azure_jobs import RESULT, AzureFile, AzureJob
+from narration.hooks.azure_jobs import RESULT, AzureFile, AzureJob, folded
 
 InputKind = Literal["PlainText", "SSML"]
 
@@ -95,6 +96,11 @@ class AzureSpeechHook(BaseHook):
         """Who pays: the same in every process, different for every resource and identity, and no secret."""
         return self._account.account
 
+    @property
+    def payer(self) -> str:
+        """Which resource is meant, for messages."""
+        return self._account.payer
+
     async def account_async(self) -> str:
         """Who pays, asked for from the event loop; see :attr:`account`."""
         return (await self._opened()).account.account
@@ -105,7 +111,10 @@ class AzureSpeechHook(BaseHook):
             voices = self.list_voices()
         except Exception as error:  # Airflow shows the message to the person who pressed the button
             return False, f"{type(error).__name__}: {error}"
-        return True, f"Azure Speech in {self._account.place} offers {len(voices)} voices."
+        return True, (
+            f"Azure Speech in {self._account.place} offers {len(voices)} voices. Not checked, because only a purchase "
+            "shows it: the pricing tier (S0 is needed), and whether this region has the synthesis APIs."
+        )
 
     # ---- voices
 
@@ -123,6 +132,21 @@ class AzureSpeechHook(BaseHook):
         return found
 
     # ---- creating, which buys
+
+    @contextmanager
+    def creates_until(self, moment: float) -> Iterator[None]:
+        """
+        Send no request that buys after a moment, however long a turn or a repeat of a throttled one takes.
+
+        What is too late is an :class:`~narration.hooks.azure_errors.AzureSpeechThrottledError`: nothing was bought.
+
+        :param moment: by the clock of :func:`time.monotonic`.
+        """
+        self._client.creates_until = moment
+        try:
+            yield
+        finally:
+            self._client.creates_until = None
 
     def create_batch_synthesis(
         self,
@@ -308,19 +332,21 @@ class AzureSpeechHook(BaseHook):
         Ask for a fresh signed URL of a job's result zip. Never log it: whoever has it has the audio.
 
         :raises AzureJobNotFoundError: the service does not know the job.
-        :raises AzureSpeechError: the job has not finished.
+        :raises AzureSpeechError: the job has not finished, or what the service gives is no address to fetch audio from.
         :raises AzureSpeechRefusedError: it has no result to download.
         """
+        checked = partial(azure_download.checked, service=self._account.base_url(api))
         if api is SynthesisApi.LONG_AUDIO:
             results = [file.url for file in self.long_audio_files(job_id=job_id) if file.kind == RESULT and file.url]
             if results:
-                return results[0]
+                return checked(results[0])
         job = self.get_job(api=api, job_id=job_id)
-        if urlsplit(job.result_url).scheme:
+        if urlsplit(checked(job.result_url)).scheme:
             return job.result_url
         if job.is_active:
             raise AzureSpeechError(f"Job {job_id!r} has no result yet: it is {job.status}. Wait for it.")
-        if job.result_url or "destinationcontainerurl" in {name.lower() for name in job.raw.get("properties") or ()}:
+        properties = folded(job.raw).get("properties")
+        if job.result_url or (isinstance(properties, dict) and "destinationcontainerurl" in properties):
             raise AzureSpeechRefusedError(
                 f"Job {job_id!r} wrote its result into the destination container that it was given; read it there."
             )
@@ -338,6 +364,7 @@ class AzureSpeechHook(BaseHook):
         :param max_bytes: stop with an error rather than write more.
         :return: bytes written.
         :raises AzureUrlExpiredError: the fresh URL is not accepted either.
+        :raises narration.hooks.machine.DiskError: there is no room for it on this machine.
         :raises AzureSpeechRefusedError: there is nothing to download, or more than ``max_bytes``.
         :raises AzureSpeechError: the job has not finished, or the download broke off.
         """
@@ -349,7 +376,12 @@ class AzureSpeechHook(BaseHook):
             return fetch(url=self.result_url(api=api, job_id=job_id))
         except AzureUrlExpiredError:
             self.log.info("A signed URL of job %s was not accepted; asking for a fresh one.", job_id)
-        return fetch(url=self.result_url(api=api, job_id=job_id))
+        url = self.result_url(api=api, job_id=job_id)
+        try:
+            return fetch(url=url)
+        except AzureUrlExpiredError as error:
+            again = answers.url_refused_again(error, job_id=job_id, host=azure_wire.host_of(url))
+        raise again
 
     async def close(self) -> None:
         """Close all connections; a hook that made async calls is closed on the same event loop."""

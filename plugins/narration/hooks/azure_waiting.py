@@ -12,7 +12,6 @@ from narration.errors import NarrationError, PermanentNarrationError
 from narration.hooks.azure_api import SynthesisApi
 from narration.hooks.azure_errors import AzureJobNotFoundError, AzureSpeechError, AzureSpeechThrottledError
 from narration.hooks.azure_jobs import FAILED, AzureJob
-from narration.hooks.azure_refusals import redacted
 
 if TYPE_CHECKING:
     import logging
@@ -70,8 +69,7 @@ def job_facts(job: AzureJob) -> dict[str, Any]:
         "failed_audios": job.failed_audios,
         "duration_seconds": job.duration_seconds,
         "error_code": job.error_code or None,
-        # The service quotes what it was sent, and that may have been a signed URL.
-        "error_message": redacted(job.error_message) or None,
+        "error_message": job.error_message or None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -37,6 +37,8 @@ class AzureRequest:
     :param job_id: the job that it is about.
     :param if_not_found: what to do when that job is not known.
     :param auth: the header that says who pays.
+    :param account: who pays, for messages.
+    :param pages: the addresses of the pages before this one, of a list.
     """
 
     what: str
@@ -51,6 +53,18 @@ class AzureRequest:
     job_id: str = ""
     if_not_found: str = "Check the address in the connection; the API that was asked for may not exist there."
     auth: Mapping[str, str] = field(default_factory=dict, repr=False)
+    account: AzureSpeechAccount | None = field(default=None, repr=False)
+    pages: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def payer(self) -> str:
+        """Which resource it is sent to, in brackets, for messages."""
+        return f" ({self.account.payer})" if self.account else ""
+
+    @property
+    def address(self) -> str:
+        """What in which connection led to its address, for messages."""
+        return self.account.address(self.url) if self.account else "the address in the connection"
 
     @property
     def secrets(self) -> list[str]:
@@ -61,9 +75,9 @@ class AzureRequest:
     def all_headers(self) -> dict[str, str]:
         return {"Accept": "application/json", **self.headers, **self.auth}
 
-    def signed(self, auth: Mapping[str, str]) -> AzureRequest:
+    def signed(self, auth: Mapping[str, str], *, account: AzureSpeechAccount | None = None) -> AzureRequest:
         """Give the same request with the header that says who pays."""
-        return replace(self, auth=auth)
+        return replace(self, auth=auth, account=account)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +101,20 @@ class AzureAnswer:
     def looks_like(self) -> str:
         """What it is, for messages; a page of a proxy may repeat the request, so none of it is quoted."""
         if 300 <= self.status < 400:
-            return f"a redirect to {urlsplit(self.headers.get('location', '')).hostname or 'the same host'}"
+            return f"a redirect to {host_of(self.headers.get('location', '')) or 'the same host'}"
         if self.is_markup:
             return f"an HTML page of {len(self.content):,} bytes, as a proxy sends"
         if not self.content:
             return f"nothing beyond the status {reason(self.status)}"
         return f"{len(self.content):,} bytes that are not an error of Azure"
+
+
+def host_of(url: str) -> str:
+    """Give the host of an address; nothing if it has none, or cannot be read."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def reason(status: int) -> str:

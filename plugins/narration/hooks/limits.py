@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from narration.hooks.machine import shared_folder
 from narration.synthesis.keys import digest
 
 if TYPE_CHECKING:
@@ -29,13 +28,11 @@ def shared_limiter(*, account: str, call: str, per_second: int) -> Limiter:
     """
     from pyrate_limiter import Duration, limiter_factory
 
-    folder = Path(tempfile.gettempdir()) / f"narration-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
     name = digest({"account": account, "call": call, "per_second": per_second})[:16]
     return limiter_factory.create_sqlite_limiter(
         rate_per_duration=per_second,
         duration=Duration.SECOND,
-        db_path=os.fspath(folder / f"limit-{name}.sqlite"),
+        db_path=os.fspath(shared_folder() / f"limit-{name}.sqlite"),
         table_name="calls",
         buffer_ms=20,
         use_file_lock=True,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sqlite3
-import tempfile
 import threading
 import time
 from collections import deque
@@ -16,6 +14,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from narration.errors import NarrationError
+from narration.hooks.machine import shared_folder
 from narration.synthesis.keys import digest
 
 log = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ _LOOK_AGAIN = 0.01
 _LONGEST_HOLD = 120.0
 #: How many answers are remembered for the shortest time that one takes, and how many make that reliable.
 _LATENCIES, _ENOUGH_LATENCIES = 100, 20
-#: The most of that shortest time that is left undeducted, in case another way is shorter still (seconds).
+#: The most of that shortest time that is left undeducted (seconds).
 _UNDEDUCTED = 0.02
 
 _SCHEMA = """
@@ -47,9 +46,9 @@ class SharedWindow:
     A server that counts in a sliding window counts when a request *arrives*, and the first of two may take longer on
     its way than the second. So a limiter that counts its own turns is either too slow or, now and then, too fast by
     the difference, and that one time is a 429. Here a turn lasts until the answer is there, which is proof that the
-    request had arrived, and its place is free one window later. What every answer takes at least is deducted
-    again, because the next request needs its time to arrive too: half of it, and of a long way all but 20 ms. So a
-    distant service costs little.
+    request had arrived, and its place is free one window later. So much would make a distant service slower by a
+    whole round trip each window, so a part of what every answer takes at least is deducted again
+    (:meth:`_deducted`).
 
     pyrate-limiter, which keeps Polly's limit, has no such second moment: it writes a turn down when it is taken and
     cannot change it afterwards, and it would block the event loop on its file lock. Hence SQLite itself, whose own
@@ -144,11 +143,28 @@ class SharedWindow:
             loop.run_in_executor(None, self._write, "DELETE FROM turns WHERE id = ?", (taken,))
 
     def _answered(self, taken: int, start: float, end: float) -> None:
+        self._write("UPDATE turns SET arrived = ? WHERE id = ?", (end - self._deducted(end - start), taken))
+
+    def _deducted(self, latency: float) -> float:
+        """
+        How long before its answer a request has counted as arrived, at no risk for the one that takes its place.
+
+        It arrived before its answer by the answer's way back, and the next request, sent one window later, will be
+        under way too. So the way back of the one and the way there of the other may be deducted: a round trip, made
+        of two halves that were not measured together. Either may be quicker than in the quickest whole round trip
+        that was seen, hence 20 ms less than that, which is more than ways of one length differ by. Of a round trip
+        of less than 40 ms, where 20 ms are too much to leave or more than all of it, half is deducted.
+
+        If the way suddenly becomes shorter by more than that, the service may refuse a request, which is then
+        repeated; nothing is lost by it. This very request counts as one that was seen, because its way back was not
+        longer than all of it.
+        """
         with self._lock:
-            shortest = min(self._latencies) if len(self._latencies) >= _ENOUGH_LATENCIES else 0.0
-            self._latencies.append(end - start)
-        deducted = max(shortest / 2, shortest - _UNDEDUCTED)
-        self._write("UPDATE turns SET arrived = ? WHERE id = ?", (max(start, end - deducted), taken))
+            self._latencies.append(latency)
+            if len(self._latencies) < _ENOUGH_LATENCIES:
+                return 0.0
+            shortest = min(self._latencies)
+        return max(shortest / 2, shortest - _UNDEDUCTED)
 
     def _write(self, statement: str, values: tuple[float, ...]) -> None:
         try:
@@ -183,8 +199,6 @@ def shared_window(*, account: str, call: str, requests: int, seconds: float) -> 
     :param requests: calls allowed in any window.
     :param seconds: length of the window.
     """
-    folder = Path(tempfile.gettempdir()) / f"narration-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
     # Not the rate: processes with an older quota must go on sharing with those that have the new one.
     name = digest({"account": account, "call": call})[:16]
-    return SharedWindow(path=folder / f"window-{name}.sqlite", requests=requests, seconds=seconds)
+    return SharedWindow(path=shared_folder() / f"window-{name}.sqlite", requests=requests, seconds=seconds)

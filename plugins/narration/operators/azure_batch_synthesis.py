@@ -27,14 +27,12 @@ from narration.operators.azure_request import (
     input_kind_of,
     truth,
 )
-from narration.operators.azure_synthesis import AzureSynthesisCreateBase
+from narration.operators.azure_synthesis import MOST_FAILED_JOBS, AzureSynthesisCreateBase, too_many_failed
 from narration.operators.azure_texts import read_inputs
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: How many jobs of one task instance may fail before no other is bought under the next number.
-MOST_FAILED_JOBS = 5
 #: 7 days: what the service documents as its default. It is always sent, because the sources differ about that.
 TIME_TO_LIVE_HOURS = 168
 
@@ -49,12 +47,13 @@ class AzureBatchSynthesisCreateOperator(BatchSynthesisApiMixin, AzureSynthesisCr
     its inputs failed: that is logged, and :class:`AzureBatchSynthesisDownloadResultsOperator` fails for it.
 
     **A retry does not buy again.** With 2024-04-01 the client chooses the job's id. It is derived from the Dag, run,
-    task and map index and from everything that is asked for, and the service is asked for a job of that id before one
-    is created, and again when the answer to a create was lost or says that the id is taken. With the preview the
-    service chooses the id, and the same key is carried at the end of ``display_name``: ``my book [0f3a…]``. What an
-    earlier attempt may have bought is found by listing the resource's jobs. A job that the preview lists only after
-    the next attempt has looked is bought twice; leave a minute between attempts (``retry_delay``). A job that failed
-    is bought anew, with 2024-04-01 no more than 5 times.
+    task and map index and from everything that is asked for except names, ``description``, ``custom_properties`` and
+    ``time_to_live``: those may change, and the job that is there is adopted as it is. The service is asked for a job
+    of that id before one is created, and again when the answer to a create was lost or says that the id is taken.
+    With the preview the service chooses the id, and the same key is carried at the end of ``display_name``:
+    ``my book [0f3a…]``. What an earlier attempt may have bought is found by listing the resource's jobs. A job that
+    the preview lists only after the next attempt has looked is bought twice; leave a minute between attempts
+    (``retry_delay``). A job that failed is bought anew by the next attempt, until 5 have failed.
 
     While the service has as many unfinished jobs as it takes, the operator waits for room, deferred if it may.
 
@@ -90,10 +89,12 @@ class AzureBatchSynthesisCreateOperator(BatchSynthesisApiMixin, AzureSynthesisCr
     :param time_to_live: Hours (or a timedelta) that Azure keeps the finished job and its audio, 1 to 744
         (templated; default: 168, which is 7 days).
     :param destination_container_url: A blob container of yours with an ad-hoc SAS that may write and list, for hours
-        to come. It is rendered when the task runs and never shown or stored. The download operator cannot fetch what
-        the service wrote there.
+        to come. Rendered when the task runs and not shown. Give a template such as ``{{ var.value.container_url }}``:
+        a mapped operator (``partial``, ``expand``) stores with its Dag whatever it is given. The download operator
+        cannot fetch what the service wrote there.
     :param destination_path: Folder in that container; 2024-04-01 only (templated).
     :param properties: Further ``properties`` of the API in its own names; they win over the arguments (templated).
+        Shown and stored, and so without ``destinationContainerUrl``.
     :param custom_properties: Up to 10 names and values that are kept with the job; preview only (templated).
     :param api_version: ``2024-04-01`` or ``3.1-preview1`` (templated).
     :param storage_conn_id: Connection for an ``inputs_file`` at S3 that names none (templated).
@@ -195,6 +196,9 @@ class AzureBatchSynthesisCreateOperator(BatchSynthesisApiMixin, AzureSynthesisCr
         self.destination_container_url = destination_container_url
         self.destination_path = destination_path
         self.properties = properties
+        if isinstance(properties, Mapping):
+            # Before the Dag is stored with it.
+            _check_unsigned(properties)
         self.custom_properties = custom_properties
         self.api_version = api_version
         self.storage_conn_id = storage_conn_id
@@ -245,6 +249,7 @@ class AzureBatchSynthesisCreateOperator(BatchSynthesisApiMixin, AzureSynthesisCr
 
     def _properties(self, api: SynthesisApi, context: Context) -> dict[str, Any]:
         hours = hours_of(self.time_to_live)
+        _check_unsigned(self.properties or {})
         container = self.render_template(self.destination_container_url, context)
         optional = {
             "outputFormat": self.output_format,
@@ -281,10 +286,7 @@ class AzureBatchSynthesisCreateOperator(BatchSynthesisApiMixin, AzureSynthesisCr
                 return job
             reason = str(job_failed(job_facts(job)))
             self.log.warning("%s", reason)
-        raise AzureJobsFailedError(
-            f"{MOST_FAILED_JOBS} jobs for this task failed, and no other is bought. The last one: {reason} To buy "
-            "again on purpose, delete the jobs or change the request."
-        )
+        raise too_many_failed(reason)
 
     def _adopt_or_buy_chosen(self, request: SynthesisRequest, synthesis_id: str) -> AzureJob:
         """Buy under an id that the user chose, unless that job is there already."""
@@ -372,3 +374,16 @@ class AzureBatchSynthesisListOperator(BatchSynthesisApiMixin, AzureListBase):
     def __init__(self, *, api_version: str = "2024-04-01", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.api_version = api_version
+
+
+def _check_unsigned(properties: Mapping[str, Any]) -> None:
+    """
+    Refuse a container's address among what the UI shows and the Dag is stored with: it carries a signature.
+
+    :raises AzureSpeechArgumentError: it is there; the message does not repeat it.
+    """
+    if any(str(name).lower() == "destinationcontainerurl" for name in properties):
+        raise AzureSpeechArgumentError(
+            "'properties' holds destinationContainerUrl, whose signature would be shown and stored. Give it as the "
+            "argument destination_container_url. Nothing was bought."
+        )

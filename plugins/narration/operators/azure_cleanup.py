@@ -174,7 +174,7 @@ class AzureSynthesisCleanupOperator(AzureSpeechConnectionMixin, BaseOperator):
 
     def _list(self, api: SynthesisApi) -> list[StoredJob]:
         """Read the whole list, and keep of each job only what matters here."""
-        from narration.operators.azure_use import stored_job
+        from narration.services.azure_common import stored_job
 
         return oldest_first(stored_job(job) for job in self.hook.list_jobs(api=api))
 

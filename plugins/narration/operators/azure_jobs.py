@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from itertools import islice
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -12,8 +13,11 @@ from airflow.sdk import BaseOperator
 from narration.errors import PermanentNarrationError
 from narration.hooks.azure_api import SynthesisApi
 from narration.hooks.azure_connection import AzureSpeechConnectionMixin
+from narration.hooks.azure_errors import AzureSpeechArgumentError
+from narration.hooks.azure_jobs import FAILED, NOT_STARTED, RUNNING, SUCCEEDED
 from narration.hooks.azure_results import SUMMARY, ResultLimits, Results, open_results
 from narration.hooks.azure_waiting import job_facts
+from narration.hooks.azure_zip import AzureResultUnsafeError
 from narration.hooks.failing import failing_at_once
 from narration.links.azure import AzureSynthesisResultLink
 from narration.operators.azure_request import truth
@@ -23,8 +27,11 @@ if TYPE_CHECKING:
 
     from narration.store import Store
 
-#: Failed inputs that a message names; the returned value has all of them.
+#: Failed inputs that the returned value names, which travels through XCom; a job has up to 10,000 inputs.
+_RETURNED_FAILURES = 20
+#: Failed inputs that a message names.
 _NAMED_FAILURES = 5
+_STATUSES = (NOT_STARTED, RUNNING, SUCCEEDED, FAILED)
 
 
 class AzureResultIncompleteError(PermanentNarrationError):
@@ -54,13 +61,14 @@ class AzureDownloadBase(_JobOperator):
     Fetch the result of a finished job and keep it in any object storage that Airflow knows.
 
     The archive is taken for hostile: nothing of it is written anywhere but under its own name in the folder, and an
-    archive with paths that lead outside, links, names that are there twice, or far more inside than it should have,
-    is refused whole. One that was cut off on the way fails the attempt, and the next one fetches it again, which is
-    free. Fetch before you delete: Azure deletes the audio with the job, and after the job's time to live.
+    archive with paths that lead outside, links, names that are there twice or of both a file and a folder, or far more
+    inside than it should have, is refused whole. One that was cut off on the way fails the attempt, and the next one
+    fetches it again, which is free. Fetch before you delete: Azure deletes the audio with the job, and after the job's
+    time to live.
 
     Returns ``api``, ``job_id``, ``storage`` (the folder), ``zip`` (if it was kept), ``bytes`` (of the archive),
-    ``audio`` (names of the audio files, in the order of the inputs), ``billed_characters`` (if the result says it)
-    and ``failed_inputs`` (``input``, counted from 1, and ``error``).
+    ``audio`` (names of the audio files, in the order of the inputs), ``billed_characters`` (if the result says it),
+    ``failures`` (how many) and ``failed_inputs`` (``input``, counted from 1, and ``error``; the first 20).
 
     :param job_id: see the subclasses.
     :param storage: The folder, such as ``s3://bucket/path``, ``abfs://conn@container/path`` or a path on the worker
@@ -68,8 +76,10 @@ class AzureDownloadBase(_JobOperator):
     :param extract: Write the files of the archive (``0001.wav``, ``summary.json`` last); otherwise keep the archive
         as it is (templated).
     :param zip_name: What it is called then (templated; default: ``<job id>.zip``).
-    :param allow_failed_inputs: Succeed even if some inputs did not become audio. By default the task fails for good
-        and names them, after what there is was kept.
+    :param allow_failed_inputs: Succeed even if some inputs did not become audio (templated). By default the task fails
+        for good and names them, after what there is was kept.
+    :param max_bytes: Refuse a result that has more, as an archive or unpacked (default: 64 GiB). The worker's temporary
+        folder needs twice as much.
     :param storage_conn_id: Connection for a folder at S3 that names none (templated).
     :param azure_speech_conn_id: Airflow connection of the resource (templated).
     :param region: Such as ``eastus`` (templated; default: the connection's).
@@ -77,6 +87,7 @@ class AzureDownloadBase(_JobOperator):
 
     template_fields: Sequence[str] = (
         *_JobOperator.template_fields,
+        "allow_failed_inputs",
         "extract",
         "job_id",
         "storage",
@@ -95,7 +106,8 @@ class AzureDownloadBase(_JobOperator):
         storage: str,
         extract: bool | str = True,
         zip_name: str | None = None,
-        allow_failed_inputs: bool = False,
+        allow_failed_inputs: bool | str = False,
+        max_bytes: int | None = None,
         storage_conn_id: str | None = None,
         multiple_outputs: bool = True,
         **kwargs: Any,
@@ -106,6 +118,7 @@ class AzureDownloadBase(_JobOperator):
         self.extract = extract
         self.zip_name = zip_name
         self.allow_failed_inputs = allow_failed_inputs
+        self.max_bytes = max_bytes
         self.storage_conn_id = storage_conn_id
 
     @failing_at_once()
@@ -113,12 +126,15 @@ class AzureDownloadBase(_JobOperator):
         from narration.store import Store
 
         extract = truth(self.extract, name="extract")
+        allow_failed_inputs = truth(self.allow_failed_inputs, name="allow_failed_inputs")
+        most = self.limits.total_bytes if self.max_bytes is None else min(self.max_bytes, self.limits.total_bytes)
         store = Store(location=self.storage, conn_id=self.storage_conn_id or None)
         with tempfile.TemporaryDirectory(prefix="azure-result-") as folder:
             archive = Path(folder, "result.zip")
-            size = self.hook.download(api=self.api, job_id=self.job_id, to=archive, max_bytes=self.limits.total_bytes)
+            size = self.hook.download(api=self.api, job_id=self.job_id, to=archive, max_bytes=most)
             self.log.info("Fetched the result of Azure job %s: %s bytes", self.job_id, f"{size:,}")
             with archive.open("rb") as file, open_results(file, limits=self.limits) as results:
+                _check_members(results, most=most)
                 zip_name = None if extract else self.zip_name or f"{self.job_id}.zip"
                 if zip_name:
                     store.upload(archive, zip_name)
@@ -130,7 +146,7 @@ class AzureDownloadBase(_JobOperator):
         if zip_name:
             facts["zip"] = store.uri_of(zip_name)
         self.log.info("%d audio files are in %s", len(facts["audio"]), facts.get("zip", store.uri))
-        self._check_complete(facts)
+        self._check_complete(facts, allow_failed_inputs=allow_failed_inputs)
         return facts
 
     @staticmethod
@@ -160,25 +176,26 @@ class AzureDownloadBase(_JobOperator):
             "api": str(self.api),
             "job_id": self.job_id,
             "audio": list(audio),
-            "failed_inputs": failed,
+            "failures": len(failed),
+            "failed_inputs": failed[:_RETURNED_FAILURES],
             **({"billed_characters": sum(billed)} if billed else {}),
         }
 
-    def _check_complete(self, facts: Mapping[str, Any]) -> None:
-        failed, audio = facts["failed_inputs"], facts["audio"]
-        if audio and not failed:
+    def _check_complete(self, facts: Mapping[str, Any], *, allow_failed_inputs: bool) -> None:
+        failed, failures, audio = facts["failed_inputs"], facts["failures"], facts["audio"]
+        if audio and not failures:
             return
         named = "; ".join(
             f"{'input ' + str(item['input']) if item['input'] else 'the service'}: {item['error']}"
             for item in failed[:_NAMED_FAILURES]
         )
-        more = f"; and {len(failed) - _NAMED_FAILURES} more" if len(failed) > _NAMED_FAILURES else ""
+        more = f"; and {failures - _NAMED_FAILURES} more" if failures > _NAMED_FAILURES else ""
         message = (
-            f"The result of Azure job {self.job_id} has {len(audio)} audio files, and {len(failed)} failures"
+            f"The result of Azure job {self.job_id} has {len(audio)} audio files, and {failures} failures"
             f"{f' ({named}{more})' if named else ''}. What there is was kept in {facts.get('zip', facts['storage'])}. "
             "Correct the inputs that failed and create a job of them alone."
         )
-        if not self.allow_failed_inputs:
+        if not allow_failed_inputs:
             raise AzureResultIncompleteError(message)
         self.log.warning("%s", message)
 
@@ -236,13 +253,12 @@ class AzureListBase(_JobOperator):
 
     @failing_at_once()
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
         wanted = (self.status or "").lower()
-        for job in self.hook.list_jobs(api=self.api):
-            if len(found) >= self.limit:
-                break
-            if not wanted or job.status.lower() == wanted:
-                found.append(job_facts(job))
+        if wanted and wanted not in map(str.lower, _STATUSES):
+            raise AzureSpeechArgumentError(f"status is {self.status!r}; it is one of {', '.join(_STATUSES)}, or empty.")
+        jobs = self.hook.list_jobs(api=self.api)
+        matching = (job_facts(job) for job in jobs if not wanted or job.status.lower() == wanted)
+        found = list(islice(matching, max(0, self.limit)))
         self.log.info("%d jobs", len(found))
         return found
 
@@ -284,6 +300,28 @@ class AzureSpeechListVoicesOperator(_JobOperator):
         ]
         self.log.info("%d voices", len(voices))
         return voices
+
+
+def _check_members(results: Results, *, most: int) -> None:
+    """
+    Refuse what could only be written in part.
+
+    :param most: bytes of all files, unpacked.
+    :raises AzureResultUnsafeError: they have more, or a file is called like the folder of another one.
+    """
+    if results.unpacked_bytes > most:
+        raise AzureResultUnsafeError(
+            f"The files of the result archive have {results.unpacked_bytes:,} bytes, and {most:,} are allowed. Allow "
+            "more with max_bytes, or make smaller jobs."
+        )
+    # A file system may not tell a capital from a small letter.
+    folders = {str(folder).lower() for name in results.names for folder in PurePosixPath(name).parents}
+    for name in results.names:
+        if name.lower() in folders:
+            raise AzureResultUnsafeError(
+                f"The result archive holds {name!r} both as a file and as a folder. No result of Azure looks like "
+                "this: find out who answers at the connection's address before you try again."
+            )
 
 
 def _number_of(name: str) -> int | None:

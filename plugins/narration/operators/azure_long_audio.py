@@ -36,11 +36,13 @@ class AzureLongAudioCreateOperator(AzureSynthesisCreateBase):
 
     **A retry does not buy again, as far as that is possible.** The service chooses the job's id, so the job carries a
     key at the end of its name: ``my book [0f3a…]``. The key is derived from the Dag, run, task and map index and from
-    everything that is asked for. Before anything is sent, the intent is written to the task state store, and
-    afterwards the job's id. A later attempt asks for that job; without its id, it looks for the name in the list of
-    all jobs (20,000 jobs are 200 requests, at 5 a second). So does an attempt whose answer was lost. A job that the
-    service lists only after the next attempt has looked is bought twice; leave a minute between attempts
-    (``retry_delay``), and do not rename the job. A job that failed, or was deleted, is bought anew.
+    everything that is asked for except ``display_name``, ``description`` and ``custom_properties``: those may change,
+    and the job that is there is adopted as it is. Before anything is sent, the intent is written to the task state
+    store, and afterwards the job's id. A later attempt asks for that job; without its id, it looks for the name in the
+    list of all jobs (20,000 jobs are 200 requests, at 5 a second). So does an attempt whose answer was lost. A job
+    that the service lists only after the next attempt has looked is bought twice; leave a minute between attempts
+    (``retry_delay``), and do not rename the job. A job that was deleted is bought anew, and so is one that failed,
+    until 5 have failed.
 
     While the service has as many unfinished jobs as it takes (120), the operator waits for room, deferred if it may.
 
@@ -56,16 +58,17 @@ class AzureLongAudioCreateOperator(AzureSynthesisCreateBase):
     :param text_file: Instead of ``text``: a path on the worker or a URI of a UTF-8 file, with or without a byte-order
         mark, read when the task runs (templated; what the file holds is not).
     :param locale: Of the voice, such as ``en-US`` (templated).
-    :param voices: Name of a voice, or a list of names, of ``{"voiceName": …}`` or of ``{"id": …}`` for custom voices
-        (templated). More than one needs SSML that names each.
+    :param voices: A voice by its name, as ``{"voiceName": …}`` or, if it is a custom voice, as ``{"id": …}``; or a list
+        of those (templated). More than one needs SSML that names each.
     :param display_name: Name of the job; the key is put at its end (templated; default: Dag and task).
     :param description: For people (templated).
     :param output_format: Such as ``audio-24khz-160kbitrate-mono-mp3`` (templated; the service's default is
         ``riff-16khz-16bit-mono-pcm``).
     :param concatenate_result: One audio file instead of one for each paragraph (templated).
     :param destination_container_url: A blob container of yours with a service SAS that may write, for hours to come.
-        It is rendered when the task runs and never shown or stored. The download operator cannot fetch what the
-        service wrote there.
+        Rendered when the task runs and not shown. Give a template such as ``{{ var.value.container_url }}``: a mapped
+        operator (``partial``, ``expand``) stores with its Dag whatever it is given. The download operator cannot
+        fetch what the service wrote there.
     :param custom_properties: Up to 10 names and values that are kept with the job (templated).
     :param storage_conn_id: Connection for a ``text_file`` at S3 that names none (templated).
     :param wait_for_completion: Whether to wait for the audio.
@@ -98,7 +101,7 @@ class AzureLongAudioCreateOperator(AzureSynthesisCreateBase):
         text: str | None = None,
         text_file: str | None = None,
         locale: str,
-        voices: str | Sequence[str | Mapping[str, Any]],
+        voices: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]],
         display_name: str | None = None,
         description: str | None = None,
         output_format: str | None = None,
@@ -143,16 +146,10 @@ class AzureLongAudioCreateOperator(AzureSynthesisCreateBase):
             text=self.text, text_file=self.text_file, storage_conn_id=self.storage_conn_id or None
         ).lstrip("\ufeff")
         check_script(script, is_ssml=script.lstrip().startswith("<speak"))
-        given = [self.voices] if isinstance(self.voices, str) else list(self.voices)
-        voices = [{"voiceName": voice} if isinstance(voice, str) else dict(voice) for voice in given]
-        if not voices or not all(any(voice.values()) for voice in voices):
-            raise AzureSpeechArgumentError(
-                "There is no voice. Give the argument 'voices' a name such as en-US-AriaNeural. Nothing was bought."
-            )
         arguments = {
             "script": script,
             "locale": self.locale,
-            "voices": voices,
+            "voices": self._chosen_voices(),
             "description": self.description or None,
             "output_format": self.output_format or None,
             "concatenate_result": truth(self.concatenate_result, name="concatenate_result"),
@@ -165,6 +162,15 @@ class AzureLongAudioCreateOperator(AzureSynthesisCreateBase):
             payer=self._payer,
             asker=self._asker(context),
         )
+
+    def _chosen_voices(self) -> list[dict[str, Any]]:
+        given = [self.voices] if isinstance(self.voices, str | Mapping) else list(self.voices or ())
+        voices = [dict(voice) if isinstance(voice, Mapping) else {"voiceName": voice} for voice in given]
+        if not voices or not all(any(voice.values()) for voice in voices):
+            raise AzureSpeechArgumentError(
+                "There is no voice. Give the argument 'voices' a name such as en-US-AriaNeural. Nothing was bought."
+            )
+        return voices
 
     def _adopt_or_buy(self, context: Context, request: SynthesisRequest) -> AzureJob:
         name = request.display_name(self.display_name or "")
@@ -204,9 +210,9 @@ class AzureLongAudioUpdateOperator(AzureSpeechConnectionMixin, BaseOperator):
     Leave the key at the end of the name of a job that a create operator may still have to find by it.
 
     :param job_id: Id of the job (templated).
-    :param display_name: Its new name (templated; default: as it is).
-    :param description: Its new description (templated; default: as it is).
-    :param custom_properties: Its new properties, at most 10 (templated; default: as they are).
+    :param display_name: Its new name (templated; default, and if empty: as it is).
+    :param description: Its new description (templated; default, and if empty: as it is).
+    :param custom_properties: Its new properties, at most 10 (templated; default, and if empty: as they are).
     :param azure_speech_conn_id: Airflow connection of the resource (templated).
     :param region: Such as ``eastus`` (templated; default: the connection's).
     """
@@ -244,9 +250,10 @@ class AzureLongAudioUpdateOperator(AzureSpeechConnectionMixin, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         job = self.hook.update_long_audio_synthesis(
             job_id=self.job_id,
-            display_name=self.display_name,
-            description=self.description,
-            custom_properties=self.custom_properties,
+            # A template that has nothing to say renders as an empty string.
+            display_name=self.display_name or None,
+            description=self.description or None,
+            custom_properties=self.custom_properties or None,
         )
         return job_facts(job)
 

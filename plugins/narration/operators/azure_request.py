@@ -27,6 +27,10 @@ LONG_AUDIO_FEWER_THAN_PARAGRAPHS = 10_000
 _KEY_LENGTH = 16
 _SYNTHESIS_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,62}[a-zA-Z0-9]")
 _LONGEST_NAME_IN_ID = 40
+_LINE_END = re.compile(r"\r\n|\r|\n")
+#: What is said about a job and does not change its audio. It may differ between the attempts of one task instance.
+_ABOUT_THE_JOB = frozenset({"description", "custom_properties"})
+_TIME_TO_LIVE = frozenset({"timetolive", "timetoliveinhours"})
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off", "", "none"})
 
 
@@ -48,13 +52,28 @@ class SynthesisRequest:
 
     @cached_property
     def content_key(self) -> str:
-        """A name for everything that is asked for, and for the payer."""
-        return digest({"api": str(self.api), "request": _unsigned(self.arguments), "payer": list(self.payer)})
+        """
+        A name for what is to be spoken and how, and for the payer.
+
+        What only describes the job, and how long it is kept, is left out: a change of it must not buy the audio again.
+        """
+        spoken = {name: value for name, value in self.arguments.items() if name not in _ABOUT_THE_JOB}
+        if properties := spoken.get("properties"):
+            spoken["properties"] = {
+                name: value for name, value in properties.items() if name.lower() not in _TIME_TO_LIVE
+            }
+        return digest({"api": str(self.api), "request": _unsigned(spoken), "payer": list(self.payer)})
 
     @cached_property
     def key(self) -> str:
-        """A name for everything that is asked for, the payer, and the task instance that asks."""
+        """A name for what is to be spoken and how, the payer, and the task instance that asks."""
         return digest({"content": self.content_key, "asker": list(self.asker)})
+
+    @property
+    def output_format(self) -> str:
+        """The format that is asked for; empty if it is left to the service."""
+        properties = self.arguments.get("properties") or {}
+        return str(self.arguments.get("output_format") or properties.get("outputFormat") or "")
 
     def job_id(self, number: int) -> str:
         """
@@ -134,30 +153,32 @@ def check_script(text: str, *, is_ssml: bool) -> None:
 
     :raises AzureSpeechArgumentError: with the count and the limit. The size of SSML is counted by the service.
     """
-    paragraphs = sum(1 for line in text.splitlines() if line.strip())
-    if paragraphs >= LONG_AUDIO_FEWER_THAN_PARAGRAPHS:
+    lines = [line for line in _LINE_END.split(text) if line.strip()]
+    if len(lines) >= LONG_AUDIO_FEWER_THAN_PARAGRAPHS:
         raise AzureSpeechArgumentError(
-            f"The text has {paragraphs:,} paragraphs; Long Audio takes fewer than "
+            f"The text has {len(lines):,} paragraphs; Long Audio takes fewer than "
             f"{LONG_AUDIO_FEWER_THAN_PARAGRAPHS:,}. Nothing was bought. Split it over several jobs, or use the "
             "narrate_azure_long_audio Dag, which does."
         )
-    if not text.strip():
+    if not lines:
         raise AzureSpeechArgumentError("The text is empty; there is nothing to synthesize and nothing was bought.")
-    if not is_ssml and len(text) <= LONG_AUDIO_MORE_THAN_CHARACTERS:
+    characters = sum(map(len, lines))
+    if not is_ssml and characters <= LONG_AUDIO_MORE_THAN_CHARACTERS:
         raise AzureSpeechArgumentError(
-            f"The text has {len(text):,} characters; Long Audio takes more than {LONG_AUDIO_MORE_THAN_CHARACTERS:,}. "
-            "Nothing was bought. Batch synthesis takes shorter texts, and the narrate_azure_long_audio Dag any."
+            f"The text has {characters:,} characters without its line breaks; Long Audio takes more than "
+            f"{LONG_AUDIO_MORE_THAN_CHARACTERS:,}. Nothing was bought. Batch synthesis takes shorter texts, and the "
+            "narrate_azure_long_audio Dag any."
         )
 
 
-def input_kind_of(value: str) -> str:
+def input_kind_of(value: str | None) -> str:
     """
     Read the argument ``input_kind``, in any letter case.
 
     :raises AzureSpeechArgumentError: it is neither.
     """
     try:
-        return INPUT_KINDS[value.lower()]
+        return INPUT_KINDS[str(value).lower()]
     except KeyError:
         raise AzureSpeechArgumentError(f"input_kind is {value!r}; it is PlainText or SSML.") from None
 
@@ -174,15 +195,15 @@ def truth(value: bool | str | None, *, name: str) -> bool:
     return word in _TRUE
 
 
-def hours_of(value: float | str | timedelta) -> int:
+def hours_of(value: float | str | timedelta | None) -> int:
     """
     Read a time to live, in hours.
 
     :raises AzureSpeechArgumentError: it is no whole number of hours from 1 to 744 (31 days).
     """
     try:
-        hours = value / timedelta(hours=1) if isinstance(value, timedelta) else float(value)
-    except ValueError:
+        hours = value / timedelta(hours=1) if isinstance(value, timedelta) else float(value or 0)
+    except (TypeError, ValueError):
         hours = 0.0
     if not 1 <= hours <= MAX_TIME_TO_LIVE_HOURS or hours != int(hours):
         raise AzureSpeechArgumentError(

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from narration.errors import NarrationError
+from narration.hooks.azure_api import SynthesisApi
 from narration.hooks.azure_connection import AzureSpeechConnectionMixin
-from narration.hooks.azure_errors import AzureActiveJobsError, AzureJobNotFoundError, AzureReplyLostError
+from narration.hooks.azure_errors import (
+    AzureActiveJobsError,
+    AzureJobNotFoundError,
+    AzureReplyLostError,
+    AzureSpeechRefusedError,
+)
 from narration.hooks.azure_jobs import FAILED, AzureJob
-from narration.hooks.azure_waiting import job_facts, job_failed, read_event, wait_for_job
+from narration.hooks.azure_waiting import AzureJobsFailedError, job_facts, job_failed, read_event, wait_for_job
 from narration.hooks.failing import failing_at_once
 from narration.operators.azure_request import SynthesisRequest
+from narration.synthesis.azure_formats import BATCH_FORMATS, LONG_AUDIO_FORMATS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,6 +31,8 @@ if TYPE_CHECKING:
 
 #: The key under which an attempt leaves what it bought for the next one, in the task state store.
 STATE_KEY = "azure_synthesis_job"
+#: How many jobs of one task instance may fail before no other is bought for the same request.
+MOST_FAILED_JOBS = 5
 #: Seconds between two tries while the service has as many unfinished jobs as it takes.
 ROOM_INTERVAL = 60.0
 #: A job that its buyer knows and the service does not is not bought again before it is so old, in seconds.
@@ -95,7 +104,10 @@ class AzureSynthesisCreateBase(AzureSpeechConnectionMixin, BaseOperator):
     @failing_at_once()
     def _bring_about(self, context: Context, *, end_time: float) -> dict[str, Any]:
         request = self._request(context)
-        job = self._when_there_is_room(lambda: self._adopt_or_buy(context, request), end_time=end_time)
+        try:
+            job = self._when_there_is_room(lambda: self._adopt_or_buy(context, request), end_time=end_time)
+        except AzureSpeechRefusedError as error:
+            raise _with_formats(error, request) from error
         if job.is_finished or not self.wait_for_completion:
             return self._finished(job_facts(job))
         self._waiting_for = job.job_id
@@ -117,13 +129,14 @@ class AzureSynthesisCreateBase(AzureSpeechConnectionMixin, BaseOperator):
             try:
                 return buy()
             except AzureActiveJobsError as error:
-                if time.time() >= end_time:
+                left = end_time - time.time()
+                if left <= 0:
                     raise
-                pause = max(ROOM_INTERVAL, error.retry_after or 0)
+                pause = min(max(ROOM_INTERVAL, error.retry_after or 0), left)
                 self.log.info("No room for another job: %s Trying again in %.0f s.", error, pause)
                 if self.deferrable:
                     self._defer_for_room(pause, end_time=end_time)
-                time.sleep(min(pause, max(0.0, end_time - time.time())))
+                time.sleep(pause)
 
     def _defer_for_room(self, pause: float, *, end_time: float) -> None:
         from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
@@ -182,45 +195,50 @@ class AzureSynthesisCreateBase(AzureSpeechConnectionMixin, BaseOperator):
         Such a job carries its key in its name, so it is found in the service's own list. That list may be 200 pages
         long, so it is only read if something may have been sent already.
         """
-        record = self._recall(context, request)
+        record, job = self._recall(context, request), None
+        failed = int(record.get("failed", 0)) if record else 0
         if record and "job_id" in record:
-            known = self._known(record, request)
-            if known is not None:
-                return known
-        elif self._may_have_been_sent(context, record) and (found := self._look_for(request)):
-            self._remember(context, request, job_id=found.job_id)
-            return found
+            job = self._known(record, request)
+            failed += job is not None and job.status == FAILED
+        elif self._may_have_been_sent(context, record):
+            job, listed = self._look_for(request)
+            failed = max(failed, listed)
+            if job is not None and job.status != FAILED:
+                self._remember(context, request, job_id=job.job_id, failed=failed)
+        if job is not None and job.status != FAILED:
+            self.log.info("Adopting Azure job %s (%s) of an earlier attempt", job.job_id, job.status)
+            return job
+        self._check_failures(failed, job)
         self._has_looked = True
-        self._remember(context, request)
+        self._remember(context, request, failed=failed)
         try:
             created = create()
         except AzureReplyLostError as error:
             self.log.warning("%s Looking for the job now.", error)
-            lost = self._look_for(request)
-            if lost is None:
+            job, _ = self._look_for(request)
+            if job is None or job.status == FAILED:
                 raise
-            job = lost
         except NarrationError:
             # Certainly nothing was bought, so there is nothing for the next attempt to look for.
             if record is None:
                 self._forget(context)
             raise
         else:
-            job = created if isinstance(created, AzureJob) else self._accepted(context, request, created)
-        self._remember(context, request, job_id=job.job_id)
+            job = created if isinstance(created, AzureJob) else self._accepted(context, request, created, failed)
+        self._remember(context, request, job_id=job.job_id, failed=failed)
         self.log.info("Bought Azure job %s (%s)", job.job_id, request.api)
         return job
 
-    def _accepted(self, context: Context, request: SynthesisRequest, job_id: str) -> AzureJob:
+    def _accepted(self, context: Context, request: SynthesisRequest, job_id: str, failed: int) -> AzureJob:
         """Ask for a job of which only the id is known; first of all that is written down, for it is paid for."""
-        self._remember(context, request, job_id=job_id)
+        self._remember(context, request, job_id=job_id, failed=failed)
         return self.hook.get_job(api=request.api, job_id=job_id)
 
     def _known(self, record: dict[str, Any], request: SynthesisRequest) -> AzureJob | None:
         """Ask for the job that an earlier attempt wrote down."""
         job_id, age = record["job_id"], time.time() - record["started_at"]
         try:
-            job = self.hook.get_job(api=request.api, job_id=job_id)
+            return self.hook.get_job(api=request.api, job_id=job_id)
         except AzureJobNotFoundError as error:
             if age < UNSEEN_SECONDS:
                 raise AzureJobNotFoundError(
@@ -230,26 +248,30 @@ class AzureSynthesisCreateBase(AzureSpeechConnectionMixin, BaseOperator):
                 ) from error
             self.log.info("Azure no longer knows job %s of an earlier attempt; buying anew", job_id)
             return None
-        return self._unless_failed(job)
 
-    def _unless_failed(self, job: AzureJob) -> AzureJob | None:
-        if job.status == FAILED:
-            self.log.warning("%s Buying anew.", job_failed(job_facts(job)))
-            return None
-        self.log.info("Adopting Azure job %s (%s) of an earlier attempt", job.job_id, job.status)
-        return job
+    def _look_for(self, request: SynthesisRequest) -> tuple[AzureJob | None, int]:
+        """
+        Ask the service's own list for the job that the request became.
 
-    def _look_for(self, request: SynthesisRequest) -> AzureJob | None:
-        """Ask the service's own list for the job that the request became."""
+        :return: the job, a failed one only if there is no other, and how many failed.
+        """
         found = [job for job in self.hook.list_jobs(api=request.api) if request.is_named_in(job)]
+        failed = [job for job in found if job.status == FAILED]
         usable = [job for job in found if job.status != FAILED]
-        if not usable:
-            self.log.info("Azure lists no job for this request (%d that failed)", len(found))
-            return None
-        # All of them are this task's, and the same: the one that is furthest.
-        job = min(usable, key=lambda job: (job.is_active, job.created_at or 0.0))
-        self.log.info("Adopting Azure job %s (%s), which Azure lists for this request", job.job_id, job.status)
-        return job
+        self.log.info("Azure lists %d jobs for this request, and %d that failed", len(usable), len(failed))
+        if usable:
+            # All of them are this task's, and the same: the one that is furthest.
+            return min(usable, key=lambda job: (job.is_active, job.created_at or 0.0)), len(failed)
+        return max(failed, key=lambda job: job.created_at or 0.0, default=None), len(failed)
+
+    def _check_failures(self, failed: int, job: AzureJob | None) -> None:
+        """Refuse to buy again once so many jobs failed; ``job`` is one of them."""
+        if job is None:
+            return
+        reason = job_failed(job_facts(job))
+        if failed >= MOST_FAILED_JOBS:
+            raise too_many_failed(reason)
+        self.log.warning("%s Buying anew.", reason)
 
     def _may_have_been_sent(self, context: Context, record: dict[str, Any] | None) -> bool:
         """Whether an earlier attempt may have sent the request."""
@@ -270,10 +292,17 @@ class AzureSynthesisCreateBase(AzureSpeechConnectionMixin, BaseOperator):
             return None
         return record
 
-    def _remember(self, context: Context, request: SynthesisRequest, *, job_id: str | None = None) -> None:
+    def _remember(
+        self, context: Context, request: SynthesisRequest, *, job_id: str | None = None, failed: int = 0
+    ) -> None:
+        """
+        Write down for the next attempt what this one is about to buy, or has bought.
+
+        :param failed: how many jobs of the same request failed before this one.
+        """
         store = context.get("task_state_store")
         if store is not None:
-            record: dict[str, JsonValue] = {"key": request.key, "started_at": time.time()}
+            record: dict[str, JsonValue] = {"key": request.key, "started_at": time.time(), "failed": failed}
             if job_id:
                 record["job_id"] = job_id
             store.set(STATE_KEY, record)
@@ -282,3 +311,19 @@ class AzureSynthesisCreateBase(AzureSpeechConnectionMixin, BaseOperator):
         store = context.get("task_state_store")
         if store is not None:
             store.delete(STATE_KEY)
+
+
+def too_many_failed(reason: object) -> AzureJobsFailedError:
+    """Say that so many jobs of one task instance failed that no other is bought."""
+    return AzureJobsFailedError(
+        f"{MOST_FAILED_JOBS} jobs for this task failed, and no other is bought. The last one: {reason} To buy again on "
+        "purpose, delete the jobs or change the request."
+    )
+
+
+def _with_formats(error: AzureSpeechRefusedError, request: SynthesisRequest) -> AzureSpeechRefusedError:
+    """Name the formats of the API where one that is none of them may be why it refused."""
+    known = LONG_AUDIO_FORMATS if request.api is SynthesisApi.LONG_AUDIO else BATCH_FORMATS
+    if not request.output_format or request.output_format in known or "format" not in str(error).lower():
+        return error
+    return AzureSpeechRefusedError(f"{error} Formats that it has are {', '.join(known)}.")

@@ -16,21 +16,32 @@ _BLANK_LINES = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
 _MEMBERS = ("content", "text")
 
 
-def read_script(*, text: str | None, text_file: str | None, storage_conn_id: str | None) -> str:
+def read_script(
+    *,
+    text: str | None,
+    text_file: str | None,
+    storage_conn_id: str | None,
+    names: tuple[str, str] = ("text", "text_file"),
+) -> str:
     """
     Read one text.
 
     :param text: the text itself.
     :param text_file: instead, a path on the worker or a URI of a UTF-8 file, with or without a byte-order mark.
     :param storage_conn_id: connection for an S3 location that names none.
+    :param names: what the two are called where they were given, for messages.
     :raises narration.errors.PermanentNarrationError: both or neither is given, or the file cannot be used.
     :raises narration.errors.NarrationError: it could not be read, which another attempt may put right.
     """
     if bool(text) == bool(text_file):
-        raise AzureSpeechArgumentError("Give either a text or a file, and not both. Nothing was bought.")
+        raise _either(names)
     if not text_file:
-        return text or ""
-    data = load(text_file, conn_id=storage_conn_id, parameter="text_file")
+        if not isinstance(text, str):
+            raise AzureSpeechArgumentError(
+                f"{names[0]} is no text, but of the type {type(text).__name__}. Nothing was bought."
+            )
+        return text
+    data = load(text_file, conn_id=storage_conn_id, parameter=names[1])
     return decode_text(data, source=text_file)
 
 
@@ -50,16 +61,21 @@ def read_inputs(
     :param storage_conn_id: as :func:`read_script`.
     :raises narration.errors.PermanentNarrationError: as :func:`read_script`.
     """
+    names = ("inputs", "inputs_file")
     if isinstance(inputs, Sequence) and not isinstance(inputs, str):
         if inputs_file:
-            raise AzureSpeechArgumentError("Give either inputs or inputs_file, and not both. Nothing was bought.")
+            raise _either(names)
         return [_text_of(item) for item in inputs]
-    text = read_script(text=inputs, text_file=inputs_file, storage_conn_id=storage_conn_id)
+    text = read_script(text=inputs, text_file=inputs_file, storage_conn_id=storage_conn_id, names=names)
     if inputs_file and inputs_file.lower().endswith(".json"):
         return _from_json(text, source=inputs_file)
     if not split_paragraphs:
         return [text]
     return [part for part in _BLANK_LINES.split(text.replace("\r\n", "\n").replace("\r", "\n").strip()) if part.strip()]
+
+
+def _either(names: tuple[str, str]) -> AzureSpeechArgumentError:
+    return AzureSpeechArgumentError(f"Give either {names[0]} or {names[1]}, and not both. Nothing was bought.")
 
 
 def _from_json(text: str, *, source: str) -> list[str]:

@@ -7,36 +7,23 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from narration.hooks.azure_jobs import FAILED, SUCCEEDED
-from narration.synthesis.azure_retention import Kept, StoredJob, kept_for_any, kept_for_use, needed_clips
-from narration.synthesis.keys import order_of
-from narration.synthesis.reconcile import JobState
+from narration.synthesis.azure_retention import (
+    Kept,
+    StoredJob,
+    kept_for_any,
+    kept_for_use,
+    needed_clips,
+    unaccepted_clips,
+)
 from narration.synthesis.record import OrderRecord
 
 if TYPE_CHECKING:
-    from narration.hooks.azure_jobs import AzureJob
     from narration.store import Store
 
 log = logging.getLogger(__name__)
 
-_STATES = {SUCCEEDED: JobState.SUCCEEDED, FAILED: JobState.FAILED}
 #: Clips that one folder of the store is asked for one by one before it is listed instead.
 _LOOKED_UP_SINGLY = 20
-
-
-def stored_job(job: AzureJob) -> StoredJob:
-    """Keep of a job what matters for its deletion; a list may be 20,000 jobs long."""
-    from narration.services.azure_common import OWN_PREFIX
-
-    names = (name for name in (job.job_id, job.display_name or "") if name.startswith(OWN_PREFIX))
-    keys = (name.removeprefix(OWN_PREFIX) for name in names)
-    return StoredJob(
-        job_id=job.job_id,
-        job_key=next((key for key in keys if order_of(key)), ""),
-        state=_STATES.get(job.status, JobState.ACTIVE),
-        created_at=job.created_at,
-        last_action_at=job.last_action_at,
-    )
 
 
 class Holdings:
@@ -108,10 +95,14 @@ class StoreUse:
             record = records[job.order_id]
             needed.append(None if record is None else needed_clips(job, record))
         held = self._holdings.of([key for clips in needed for key in clips or ()])
-        return [
-            Kept.DAMAGED if records[job.order_id] is None else kept_for_use(job, needed=clips, held=held)
-            for job, clips in zip(jobs, needed, strict=True)
-        ]
+        verdicts: list[Kept | None] = []
+        for job, clips in zip(jobs, needed, strict=True):
+            record = records[job.order_id]
+            if record is None:
+                verdicts.append(Kept.DAMAGED)
+            else:
+                verdicts.append(kept_for_use(job, needed=clips, held=held, unaccepted=unaccepted_clips(job, record)))
+        return verdicts
 
     def _record(self, order_id: str) -> OrderRecord | None:
         """Read the record of an order, an empty one if there is none; ``None`` if it cannot be made sense of."""

@@ -55,7 +55,7 @@ class Collector:
                 record.reject(job, key, reason=reason, flawed=flawed)
                 self.log.warning("Job %s, %s", job.job_id, reason)
             if harvest.missing:
-                record.missing_since.setdefault(job.job_id, time.time())
+                record.missed(job, now=time.time())
                 self.log.warning("%s", harvest.missing)
             elif harvest.failure is not None:
                 self.failure = self.failure or harvest.failure
@@ -88,7 +88,8 @@ class Collector:
         from narration.store import StoredClip
 
         if fetched.data is None:
-            harvest.defects[fetched.clip_key] = (fetched.defect or "no reason given", False)
+            # Audio of which it is not known whose it is would be no better known the next time.
+            harvest.defects[fetched.clip_key] = (fetched.defect or "no reason given", fetched.uncertain)
             return
         profile = self.order.profile
         wanted = self._wanted[fetched.clip_key]

@@ -11,20 +11,21 @@ from narration.operators.read import ReadDocumentOperator
 from narration.operators.synthesize import SynthesizeOrderOperator
 
 
-def narration_tasks(*, service: str, wait_timeout: timedelta = timedelta(hours=24)) -> None:
+def narration_tasks(*, service: str, wait_timeout: timedelta = timedelta(hours=24), orders_at_once: int = 32) -> None:
     """
     Put the tasks that narrate a document into the Dag that is being built.
 
     :param service: the service that the Dag stands for; :mod:`narration.operators.parameters` knows how its form is
         read.
     :param wait_timeout: how long an order waits for its jobs before it gives up.
+    :param orders_at_once: how many orders of a run are seen through at a time, waiting ones included.
     """
     read = ReadDocumentOperator(task_id="read", service=service)
     plan = PlanNarrationOperator(task_id="plan", service=service, document=read.output)
     synthesize = SynthesizeOrderOperator.partial(
         task_id="synthesize",
         wait_timeout=wait_timeout,
-        max_active_tis_per_dagrun=32,
+        max_active_tis_per_dagrun=orders_at_once,
         map_index_template="{{ task.order['label'] }}",
     ).expand(order=plan.output)
     assemble = AssembleNarrationOperator(

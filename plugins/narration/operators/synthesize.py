@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -12,25 +11,26 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from narration.errors import PermanentNarrationError
-from narration.operators.claims import Claims
 from narration.operators.collect import Collector
-from narration.synthesis.keys import job_key
-from narration.synthesis.reconcile import JobState, decide
+from narration.operators.purchasing import Buyer
+from narration.synthesis.reconcile import decide
 from narration.synthesis.record import OrderRecord
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from narration.services.base import Batch, SpeechService
+    from narration.services.base import SpeechService
     from narration.store import Store, StoredClip
     from narration.synthesis.orders import Order, WantedClip
     from narration.synthesis.reconcile import Decision, Job
 
 _LONGEST_SAFETY_NET = timedelta(minutes=5)
 _LOOK_AGAIN_WHEN_THROTTLED = 30.0
-_LOOK_AGAIN_AT_THE_LATEST = 600.0
+_LOOK_AGAIN_WHEN_FULL = 600.0
+_LOOK_AGAIN_AT_THE_LATEST = 3600.0
 _LOOK_AGAIN_FOR_AUDIO = 15.0
 _LOOK_FOR_LOST_ANSWER = 10.0
+_LOOK_AGAIN_ELSEWHERE = 60.0
 _MOST_NAMED = 5
 _COLLECTED_AT_ONCE = 32
 _MANY_FLAWED = 3
@@ -126,27 +126,16 @@ class SynthesizeOrderOperator(BaseOperator):
         if not missing:
             return self._outcome(record, run_id=run_id)
 
-        asked_at = time.time()
-        ledger = self._service.find_jobs(
-            missing,
-            known=record.known({clip.clip_key for clip in missing}, now=asked_at, grace=grace),
-            listed_at=record.listed_at,
-            intended=self._intended(missing, record=record),
-        )
-        jobs = list(ledger.jobs)
-        found = record.adopt(jobs)
-        if ledger.listed:
-            record.listed_at = asked_at
-        if found:
-            self.log.info("Adopted %d job(s) that the service knew: nothing is paid for them again.", len(found))
-        self._save(record)
+        buyer = self._buyer(run_id)
+        jobs = list(buyer.look(missing, record=record).jobs)
+        awaited: set[str] = set()
 
         def decided(seen: list[Job]) -> Decision:
             return decide(
                 wanted=tuple(self._by_key),
                 stored=stored,
                 jobs=seen,
-                unsettled=record.unsettled(now=time.time(), settle_seconds=self._service.settle_seconds),
+                unsettled=awaited.union(buyer.unsettled(record)),
                 refused=refused,
                 failures_counted_since=_started(context),
                 max_failures=self.max_failures,
@@ -157,17 +146,20 @@ class SynthesizeOrderOperator(BaseOperator):
             # Again, because another job may take the place of one whose audio turns out to be bad.
             whole = [record.whole(job) for job in decision.collect]
             stored.update(self._collect(whole, record=record, context=context, stored=stored))
-            decision = decided(record.judged([*jobs, *record.elsewhere], now=time.time(), grace=grace))
+            decision = decided(record.judged([*jobs, *record.elsewhere], grace=grace))
         self._stop_if_unacceptable(record, stored)
         if decision.buy:
             self._service.check_unchanged(self._wanted.profile)
         full = False
         for portion in _portions(decision.buy, self._service.portion):
-            bought, full = self._buy(portion, record=record, refused=refused, run_id=run_id)
-            jobs.extend(bought)
+            bought = buyer.buy(portion, record=record, refused=refused)
+            jobs.extend(bought.jobs)
+            stored.update(bought.stored)
+            awaited |= bought.awaited
+            full = bought.full
             if full:
                 break
-        decision = decided(record.judged([*jobs, *record.elsewhere], now=time.time(), grace=grace))
+        decision = decided(record.judged([*jobs, *record.elsewhere], grace=grace))
 
         if decision.outstanding or decision.buy or decision.collect:
             self._wait(decision, record=record, end_time=end_time, refused=refused, full=full)
@@ -191,86 +183,6 @@ class SynthesizeOrderOperator(BaseOperator):
             raise collector.failure
         return collected
 
-    def _intended(self, missing: Sequence[WantedClip], *, record: OrderRecord) -> dict[str, tuple[str, ...]]:
-        """
-        Name the purchases to look for at a service that does not show what its jobs make.
-
-        An order that was never looked for before may have been bought all the same, by a run whose record is gone:
-        its names are made from what it holds, and so are known.
-        """
-        if not self._service.hidden_inputs:
-            return {}
-        found = record.intended(clip.clip_key for clip in missing)
-        if record.listed_at is None:
-            for clips in (missing, self._wanted.clips):
-                found.update({batch.job_key: _keys(batch) for batch in self._batches(clips, record=record)})
-        return found
-
-    def _batches(self, clips: Sequence[WantedClip], *, record: OrderRecord) -> list[Batch]:
-        """Divide clips into jobs, each under the name of this purchase."""
-        from narration.services.base import Batch
-
-        over = {job.job_key for job in record.jobs.values()}
-        batches = []
-        for group in self._service.batches(clips, profile=self._wanted.profile):
-            keys = [clip.clip_key for clip in group]
-            names = (job_key(order=self._wanted.order_id, clip_keys=keys, attempt=n) for n in itertools.count())
-            name = next(name for name in names if name not in over) if self._service.hidden_inputs else ""
-            batches.append(Batch(job_key=name, clips=tuple(group)))
-        return batches
-
-    def _buy(
-        self, keys: Sequence[str], *, record: OrderRecord, refused: dict[str, str], run_id: str
-    ) -> tuple[tuple[Job, ...], bool]:
-        """
-        Buy one portion: write down the intent, claim the clips, buy, write down the answer.
-
-        Looks into the record again before, and claims each clip in the store: another run of the same document, a
-        document that shares paragraphs with it, or an attempt that Airflow took for dead may be buying the same.
-
-        :return: the jobs, and whether the service has no room for more.
-        """
-        record.join(self._read_record())
-        taken = {key for job in record.elsewhere if job.state is not JobState.FAILED for key in job.clip_keys}
-        taken.update(record.unsettled(now=time.time(), settle_seconds=self._service.settle_seconds))
-        keys = [key for key in keys if key not in taken]
-        claims = Claims(
-            store=self._store,
-            order_id=self._wanted.order_id,
-            run_id=run_id,
-            hidden_inputs=self._service.hidden_inputs,
-        )
-        now = time.time()
-        mine = claims.take(keys, record=record, now=now, settle_seconds=self._service.settle_seconds)
-        if not mine:
-            self._save(record)
-            return (), False
-        batches = self._batches([self._by_key[key] for key in mine], record=record)
-        if self._service.hidden_inputs:
-            record.purchases.update({batch.job_key: _keys(batch) for batch in batches})
-        record.intend(mine, now=now, run_id=run_id)
-        self._save(record)
-        purchases = self._service.buy(batches, profile=self._wanted.profile)
-        for job in purchases.jobs:
-            record.bought(job, run_id=run_id)
-        lost = set(purchases.lost)
-        record.answered(key for key in mine if key not in lost)
-        # The doubt begins when the answer did not come, which may be long after the portion was begun.
-        record.intend(lost, now=time.time(), run_id=run_id)
-        claims.settle(mine, jobs=purchases.jobs, lost=lost, now=time.time())
-        self._save(record)
-        for key, reason in purchases.refused.items():
-            refused[key] = reason
-            self.log.error("%s was refused: %s", self._by_key[key].place, reason)
-        if lost:
-            self.log.warning(
-                "The answer to %d purchase(s) was lost. The service is asked for them before they are bought again.",
-                len(lost),
-            )
-        if purchases.failure is not None:
-            raise purchases.failure
-        return purchases.jobs, purchases.full
-
     def _wait(
         self, decision: Decision, *, record: OrderRecord, end_time: float, refused: dict[str, str], full: bool
     ) -> None:
@@ -282,14 +194,17 @@ class SynthesizeOrderOperator(BaseOperator):
             raise WaitTimeoutError(self._why_timed_out(decision))
         moments = []
         for key in decision.unsettled:
+            if key not in record.intents:
+                # Bought through another account, whose jobs the trigger does not see.
+                moments.append(now + _LOOK_AGAIN_ELSEWHERE)
+                continue
             # The service shows most jobs at once: look soon, then less and less often, until the doubt ends.
             at = record.intents[key][0]
             moments.append(min(at + self._service.settle_seconds, now + max(_LOOK_FOR_LOST_ANSWER, now - at)))
-        if len(waiting) < len(decision.wait):
+        if len(waiting) < len(decision.wait) or decision.collect:
             moments.append(now + _LOOK_AGAIN_FOR_AUDIO)
-        if decision.buy or decision.collect:
-            # With a full queue the trigger sees when there is room; the moment is for the case that it cannot see it.
-            moments.append(now + (_LOOK_AGAIN_AT_THE_LATEST if full else _LOOK_AGAIN_WHEN_THROTTLED))
+        if decision.buy:
+            moments.append(now + self._look_again_after(full=full))
         self.log.info(
             "Waiting for %d job(s) without a worker.%s",
             len(decision.wait),
@@ -309,6 +224,17 @@ class SynthesizeOrderOperator(BaseOperator):
             kwargs={"end_time": end_time, "refused": refused},
             timeout=timedelta(seconds=end_time - now) + _LONGEST_SAFETY_NET,
         )
+
+    def _look_again_after(self, *, full: bool) -> float:
+        """
+        Say when to try to buy again what could not be bought (seconds).
+
+        When a queue is full the trigger sees that there is room, and this is for the case that it does not; when it
+        is something else that the service has enough of, nobody sees it.
+        """
+        if not full:
+            return _LOOK_AGAIN_WHEN_THROTTLED
+        return _LOOK_AGAIN_WHEN_FULL if self._service.max_active_jobs is None else _LOOK_AGAIN_AT_THE_LATEST
 
     def _why_timed_out(self, decision: Decision) -> str:
         reasons = []
@@ -383,6 +309,18 @@ class SynthesizeOrderOperator(BaseOperator):
     def _by_key(self) -> dict[str, WantedClip]:
         return {clip.clip_key: clip for clip in self._wanted.clips}
 
+    def _buyer(self, run_id: str) -> Buyer:
+        return Buyer(
+            store=self._store,
+            service=self._service,
+            order=self._wanted,
+            run_id=run_id,
+            grace=self.audio_grace.total_seconds(),
+            read=self._read_record,
+            save=self._save,
+            log=self.log,
+        )
+
     def _read_record(self) -> OrderRecord:
         from narration.store import StoreError
 
@@ -434,10 +372,6 @@ def _started(context: Context) -> float:
     run: Any = context["dag_run"]
     moment = run.start_date or run.run_after
     return moment.timestamp() if moment is not None else 0.0
-
-
-def _keys(batch: Batch) -> tuple[str, ...]:
-    return tuple(clip.clip_key for clip in batch.clips)
 
 
 def _portions(items: Iterable[Any], size: int) -> Iterable[list[Any]]:

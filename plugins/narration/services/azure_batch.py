@@ -22,6 +22,7 @@ from narration.synthesis.reconcile import Job
 LONGEST_LIFE_HOURS = 744
 """The longest time to live that Azure grants a job, 31 days: what was paid for is kept as long as it can be."""
 _LONGEST_LIFE = "P31D"
+_HOUR = 3600.0
 _LOOKS_AFTER_LOST_REPLY = 2
 
 
@@ -29,6 +30,7 @@ class _BatchService(AzureService):
     """What the two versions have in common: the words of their requests."""
 
     formats = BATCH_FORMATS
+    longest_life = LONGEST_LIFE_HOURS * _HOUR
 
     def _request(self, batch: Batch, *, profile: VoiceProfile, rules: AzureRules) -> dict[str, Any]:
         kind = batch.clips[0].text_type

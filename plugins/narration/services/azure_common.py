@@ -19,13 +19,16 @@ from narration.hooks.azure_errors import (
     AzureReplyLostError,
     AzureSpeechRefusedError,
     AzureSpeechThrottledError,
+    AzureStoredJobsError,
 )
 from narration.hooks.azure_jobs import FAILED, SUCCEEDED, AzureJob
 from narration.hooks.azure_speech import AzureSpeechHook
 from narration.services.azure_fetch import fetch_clips
 from narration.services.azure_names import jobs_named
+from narration.services.azure_presence import check_presence
+from narration.services.azure_refused import inputs_named
 from narration.services.azure_voice import azure_profile
-from narration.services.azure_watch import unfinished_jobs
+from narration.services.azure_watch import AzureSight, unfinished_jobs
 from narration.services.base import Batch, FetchedClip, Ledger, Purchases, SpeechService
 from narration.synthesis.azure_packing import JobLimits, divide
 from narration.synthesis.azure_retention import StoredJob
@@ -42,6 +45,14 @@ OWN_PREFIX = "narration-"
 
 _STATES = {SUCCEEDED: JobState.SUCCEEDED, FAILED: JobState.FAILED}
 _LONGEST_LABEL = 200
+_HOW_TO_FIND_IT = (
+    "Azure does not say which of these paragraphs it means. To find it, start the document again with 1 paragraph per "
+    "order: what is bought by then is kept, and the one that is refused is named."
+)
+_IF_IT_GOES_ON = (
+    " Azure does not show that job. It is looked for once more; if this goes on, the id is taken for good (by a job "
+    "that was deleted), and starting the document with another number of paragraphs per order gives other ids."
+)
 
 
 class AzureService(SpeechService):
@@ -58,6 +69,8 @@ class AzureService(SpeechService):
     api: ClassVar[SynthesisApi]
     limits: ClassVar[JobLimits]
     formats: ClassVar[tuple[str, ...]]
+    longest_life: ClassVar[float] = float("inf")
+    """Seconds after which the service deletes a job by itself."""
 
     hidden_inputs = True
     # A job takes thousands of clips; the purchases of an order are divided by what one job takes, and by nothing else.
@@ -66,7 +79,7 @@ class AzureService(SpeechService):
     def __init__(self, *, azure_speech_conn_id: str, region: str | None = None) -> None:
         self.azure_speech_conn_id = azure_speech_conn_id
         self.region = region
-        self._pages_to_list: int | None = None
+        self._sight: AzureSight | None = None
 
     def connection(self) -> dict[str, Any]:
         return {"azure_speech_conn_id": self.azure_speech_conn_id, "region": self.region}
@@ -132,7 +145,9 @@ class AzureService(SpeechService):
         intended: Mapping[str, tuple[str, ...]],
     ) -> Ledger:
         wanted = {clip.clip_key for clip in clips}
-        jobs = [self._checked(job) for job in known if wanted & set(job.clip_keys)]
+        hints = [job for job in known if wanted & set(job.clip_keys)]
+        jobs = [self._checked(job) for job in hints]
+        check_presence(hints, jobs, longest_life=self.longest_life, resource=lambda: self.hook.payer)
         carried = {job.job_key for job in known}
         sought = {key: keys for key, keys in intended.items() if key not in carried}
         if sought:
@@ -152,7 +167,7 @@ class AzureService(SpeechService):
 
     def _checked(self, job: Job) -> Job:
         """Ask the service where a known job stands now."""
-        if job.state is JobState.FAILED:
+        if job.state is JobState.FAILED and not job.not_found:
             return job
         try:
             found = self.hook.get_job(api=self.api, job_id=job.job_id)
@@ -163,6 +178,7 @@ class AzureService(SpeechService):
             return replace(
                 job,
                 state=JobState.FAILED,
+                not_found=True,
                 reason="Azure does not know the job any more: it was deleted, or its time to live has ended.",
             )
         return self._job(found, job_key=job.job_key, clip_keys=job.clip_keys)
@@ -184,8 +200,7 @@ class AzureService(SpeechService):
     # -- buying and fetching -------------------------------------------------------------------------------------
 
     def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile) -> Purchases:
-        # The hook repeats a create that was throttled, three times and a minute apart at worst.
-        until = time.monotonic() + self.settle_seconds / 4
+        until = time.monotonic() + self.settle_seconds / 2
         rules = self.rules(profile)
         jobs: list[Job] = []
         refused: dict[str, str] = {}
@@ -197,16 +212,23 @@ class AzureService(SpeechService):
             return Purchases(throttled=tuple(key for batch in batches for key in _keys(batch)))
         except NarrationError as error:
             return Purchases(failure=error)
-        asked = 0
+        left: list[str] = []
         full = room < len(batches)
+        asked = 0
         for batch in batches[:room]:
             if time.monotonic() >= until:
                 break
             keys = _keys(batch)
             try:
-                jobs.append(self._create(batch, profile=profile, rules=rules))
+                with self.hook.creates_until(until):
+                    jobs.append(self._create(batch, profile=profile, rules=rules))
             except AzureActiveJobsError:
                 full = True
+                break
+            except AzureStoredJobsError as error:
+                log.error("%s: %s Until then the rest of the order waits.", _label(batch), error)
+                # However few of them are unfinished.
+                full, self.max_active_jobs = True, None
                 break
             except AzureSpeechThrottledError:
                 break
@@ -215,24 +237,27 @@ class AzureService(SpeechService):
                 if job is not None:
                     jobs.append(job)
                 else:
-                    log.warning("%s: %s", _label(batch), error)
+                    log.warning("%s: %s%s", _label(batch), error, _IF_IT_GOES_ON if _is_conflict(error) else "")
                     lost.extend(keys)
             except AzureSpeechRefusedError as error:
-                # What is wrong with one of many inputs Azure does not say; alone it can only be that one.
-                if len(keys) > 1:
-                    failure = type(error)(f"{_label(batch)}: {error}", **_facts(error))
+                culprits = inputs_named(error, count=len(keys))
+                if not culprits:
+                    failure = type(error)(f"{_range(batch)}: {error} {_HOW_TO_FIND_IT}", **_facts(error))
                     break
-                refused[keys[0]] = str(error)
+                refused.update({keys[position]: str(error) for position in culprits})
+                # Without those it is another purchase, under another name, which is the order's to give.
+                left.extend(key for key in keys if key not in refused)
             except NarrationError as error:
                 failure = error
                 break
             asked += 1
-        unasked = () if failure is not None else batches[asked:]
+        if failure is None:
+            left.extend(key for batch in batches[asked:] for key in _keys(batch))
         return Purchases(
             jobs=tuple(jobs),
             refused=refused,
             lost=tuple(lost),
-            throttled=tuple(key for batch in unasked for key in _keys(batch)),
+            throttled=() if failure is not None else tuple(left),
             full=full,
             failure=failure,
         )
@@ -259,12 +284,19 @@ class AzureService(SpeechService):
     # -- waiting -------------------------------------------------------------------------------------------------
 
     async def outstanding_jobs(self, job_ids: Collection[str]) -> frozenset[str]:
-        sight = await unfinished_jobs(self.hook, api=self.api, job_ids=job_ids, pages_to_list=self._pages_to_list)
-        self._pages_to_list = sight.pages_to_list
+        try:
+            sight = await unfinished_jobs(self.hook, api=self.api, job_ids=job_ids, last=self._sight)
+        except NarrationError:
+            await self.close()
+            raise
+        self._sight = sight
         return sight.unfinished
 
     async def close(self) -> None:
-        await self.hook.close()
+        # The next look reads the connection anew: its key may be another one by then.
+        hook = self.__dict__.pop("hook", None)
+        if hook is not None:
+            await hook.close()
 
 
 def job_name(job_key: str) -> str:
@@ -273,12 +305,16 @@ def job_name(job_key: str) -> str:
 
 
 def stored_job(found: AzureJob) -> StoredJob:
-    """See a job as something that is kept at the service, with the name of the purchase if it is one of ours."""
-    name = found.job_id if found.api is SynthesisApi.BATCH else found.display_name or ""
-    key = name.removeprefix(OWN_PREFIX) if name.startswith(OWN_PREFIX) else ""
+    """
+    Keep of a job what matters for its deletion; a list may be 20,000 jobs long.
+
+    Its id or its display name is the name of the purchase, if it is one of ours.
+    """
+    names = (name for name in (found.job_id, found.display_name or "") if name.startswith(OWN_PREFIX))
+    keys = (name.removeprefix(OWN_PREFIX) for name in names)
     return StoredJob(
         job_id=found.job_id,
-        job_key=key if order_of(key) else "",
+        job_key=next((key for key in keys if order_of(key)), ""),
         state=_STATES.get(found.status, JobState.ACTIVE),
         created_at=found.created_at,
         last_action_at=found.last_action_at,
@@ -296,6 +332,15 @@ def _label(batch: Batch) -> str:
         begins = begins[: _LONGEST_LABEL - 1] + "…"
     more = len(batch.clips) - 1
     return f"{begins} and {more} more" if more else begins
+
+
+def _range(batch: Batch) -> str:
+    first, last = batch.clips[0].place, batch.clips[-1].place
+    return f"{len(batch.clips)} paragraphs, from {first} to {last}"
+
+
+def _is_conflict(error: Exception) -> bool:
+    return isinstance(error, AzureConflictError)
 
 
 def _keys(batch: Batch) -> tuple[str, ...]:

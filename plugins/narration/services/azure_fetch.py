@@ -82,7 +82,7 @@ def _by_summary(
     expected = len(keys) + extra_inputs
     if [row.position for row in results.rows] != list(range(expected)):
         reason = f"the summary has {len(results.rows)} results for {expected} inputs, so it is not known which is which"
-        yield from _none(keys, reason=reason, without=without)
+        yield from _none(keys, results, reason=reason, without=without)
         return
     for key, row in zip(keys, results.rows, strict=False):
         if key in without:
@@ -136,7 +136,7 @@ def _by_name(
                 f"the result has {len(results.audio_names)} audio files for {expected} paragraphs, so it is not known "
                 f"which is which{said}"
             )
-            yield from _none(keys, reason=reason, without=without)
+            yield from _none(keys, results, reason=reason, without=without)
             return
         reports = {str(position): reports[name] for position, name in failed.items()}
     for position, key in enumerate(keys):
@@ -159,7 +159,7 @@ def _numbered(names: Collection[str]) -> dict[int, str]:
     return found if len(found) == len(names) else {}
 
 
-def _none(keys: Sequence[str], *, reason: str, without: frozenset[str]) -> Iterator[FetchedClip]:
+def _none(keys: Sequence[str], results: Results, *, reason: str, without: frozenset[str]) -> Iterator[FetchedClip]:
     for key in keys:
         if key not in without:
-            yield FetchedClip(clip_key=key, data=None, defect=reason)
+            yield FetchedClip(clip_key=key, data=None, defect=reason, uncertain=bool(results.audio_names))

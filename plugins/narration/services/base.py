@@ -42,6 +42,7 @@ class FetchedClip:
     :param clip_key: the clip.
     :param data: its audio; ``None`` if there is none.
     :param defect: why there is none.
+    :param uncertain: whether the job has audio and it is not known whose: then there is none for anybody.
     :param boundaries: when its words and sentences are spoken: ``{"words": […], "sentences": […]}``, each entry with
         ``text``, ``offset_ms`` and ``duration_ms``; ``None`` if the service was not asked or does not tell.
     :param characters: billable characters of this clip alone, as the service counted them, if it says.
@@ -50,6 +51,7 @@ class FetchedClip:
     clip_key: str
     data: bytes | None
     defect: str = ""
+    uncertain: bool = False
     boundaries: Mapping[str, Any] | None = None
     characters: int | None = None
 
@@ -104,8 +106,8 @@ class SpeechService(ABC):
     """How many clips are bought between two writes of the order's record."""
     hidden_inputs: ClassVar[bool] = False
     """Whether a job cannot be asked what its inputs were: what was to be bought is then written down before."""
-    max_active_jobs: ClassVar[int | None] = None
-    """Unfinished jobs that the service takes from one account; ``None`` for any number."""
+    max_active_jobs: int | None = None
+    """Unfinished jobs that the service takes from one account; ``None`` if they do not say whether it is full."""
 
     @property
     @abstractmethod

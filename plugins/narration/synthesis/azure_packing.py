@@ -104,5 +104,8 @@ def filler(sent: Sequence[str], text_type: str, *, least: int = LONG_AUDIO_MIN_C
     short_of = least - sum(script_characters(each, text_type) for each in sent)
     if short_of <= 0:
         return ()
-    shortest = min(sent, key=lambda each: script_characters(each, text_type))
-    return (shortest,) * -(-short_of // script_characters(shortest, text_type))
+    lengths = {each: length for each in sent if (length := script_characters(each, text_type))}
+    if not lengths:
+        return ()
+    shortest = min(lengths, key=lengths.__getitem__)
+    return (shortest,) * -(-short_of // lengths[shortest])

@@ -4,10 +4,11 @@ Which jobs kept at a service are of no more use, and so may be deleted to make r
 Pure. The operator lists the jobs, asks the stores what the project knows of them, and deletes what is left over here.
 
 **When a job is of no more use.** A job that succeeded holds audio that was paid for. It is of no more use when each of
-its clips is in the store, or is one that the order's record says this very job did not give (:class:`Defect`: the
-service made no audio of it, or audio that was not accepted). Nobody would collect such a clip from the job again, so
-it does not keep the job for ever. A job that failed holds no audio; it is of no more use when its order has noted the
-failure, for then the reason and the count of failures are in the record, or when its clips came from another job.
+its clips is in the store, or is one of which the order's record says that this very job made no audio
+(:class:`Defect`): nobody could collect such a clip from the job, so it does not keep the job for ever. Audio that is
+there and was not accepted does keep it, until the clip came from another job: it may be all that was ever paid for. A
+job that failed holds no audio; it is of no more use when its order has noted the failure, for then the reason and the
+count of failures are in the record, or when its clips came from another job.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Kept(StrEnum):
     UNKNOWN = "no_record_in_these_stores"
     DAMAGED = "record_unreadable"
     UNCOLLECTED = "clips_not_in_store"
+    UNACCEPTED = "audio_not_accepted"
     UNNOTED = "failure_not_noted"
     NOT_NEEDED = "within_target"
 
@@ -47,6 +49,10 @@ EXPLANATIONS = {
     Kept.DAMAGED: "the record of its order cannot be read; the log names it",
     Kept.UNCOLLECTED: (
         "not all of its clips are in the store. Run its document again to collect them, or set 'delete_uncollected'"
+    ),
+    Kept.UNACCEPTED: (
+        "it has audio that was not accepted, and no other job gave those clips either. Listen to it, or set "
+        "'delete_uncollected'"
     ),
     Kept.UNNOTED: (
         "it failed, and its order has not noted that yet. Run its document again, or set 'delete_uncollected'"
@@ -140,7 +146,13 @@ def needed_clips(job: StoredJob, record: OrderRecord) -> tuple[str, ...] | None:
     known = record.jobs.get(job.job_id)
     if job.state is JobState.FAILED and known is not None and known.state is JobState.FAILED:
         return ()
-    return tuple(key for key in clips if key not in record.defects.get(job.job_id, {}))
+    defects = record.defects.get(job.job_id, {})
+    return tuple(key for key in clips if key not in defects or defects[key].flawed)
+
+
+def unaccepted_clips(job: StoredJob, record: OrderRecord) -> frozenset[str]:
+    """Name the clips of which a job has audio that was not accepted."""
+    return frozenset(key for key, defect in record.defects.get(job.job_id, {}).items() if defect.flawed)
 
 
 def _adopted(job: StoredJob, record: OrderRecord) -> tuple[str, ...] | None:
@@ -156,18 +168,24 @@ def _adopted(job: StoredJob, record: OrderRecord) -> tuple[str, ...] | None:
     return known.clip_keys if job.job_key in names else None
 
 
-def kept_for_use(job: StoredJob, *, needed: Collection[str] | None, held: Collection[str]) -> Kept | None:
+def kept_for_use(
+    job: StoredJob, *, needed: Collection[str] | None, held: Collection[str], unaccepted: Collection[str] = ()
+) -> Kept | None:
     """
     Tell why a job of this project is kept, by what one store knows of it.
 
     :param needed: what :func:`needed_clips` named.
     :param held: clips that the store holds.
+    :param unaccepted: what :func:`unaccepted_clips` named.
     :return: ``None`` if it is of no more use to this store.
     """
     if needed is None:
         return Kept.UNKNOWN
-    if set(needed) <= set(held):
+    missing = set(needed) - set(held)
+    if not missing:
         return None
+    if missing <= set(unaccepted):
+        return Kept.UNACCEPTED
     return Kept.UNNOTED if job.state is JobState.FAILED else Kept.UNCOLLECTED
 
 

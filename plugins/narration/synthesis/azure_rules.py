@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ _SOUNDLESS = re.compile(r"[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\
 
 _PIECE = re.compile(r"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
 _FREE_TAG = re.compile(r"</?(?:speak|voice)(?=[\s/>])")
+_SHAPELESS = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+_NO_WORDS = "it has no words that could be sent; remove it"
 _SPACE = re.compile(r"\s+")
 # What Unicode calls the script Han: ideographs of all planes, radicals and the signs that stand for ideographs.
 _HAN = re.compile(
@@ -104,6 +107,13 @@ def script_characters(sent: str, text_type: str) -> int:
     return billable_characters(sent, text_type) if text_type == SSML else len(sent)
 
 
+def _has_words(sent: str, text_type: str) -> bool:
+    """Tell whether there is anything in an input but white space, what has no shape, and tags that say nothing."""
+    if text_type == SSML:
+        sent = _PIECE.sub(lambda tag: "" if _FREE_TAG.match(tag[0]) else tag[0], sent)
+    return any(unicodedata.category(each) not in _SHAPELESS for each in sent)
+
+
 def _text_length(text: str) -> int:
     text = _SPACE.sub(" ", text)
     return len(text) + _han(text)
@@ -154,6 +164,8 @@ class AzureRules:
     def objections(self, text: str, text_type: str) -> Iterator[str]:
         """Name what Azure would refuse, or leave out without a word."""
         if text_type != SSML:
+            if not _has_words(self.sent(text, text_type), text_type):
+                yield _NO_WORDS
             return
         if self.speaking:
             yield (
@@ -165,6 +177,8 @@ class AzureRules:
         except DocumentError as error:
             yield str(error)
             return
+        if not _has_words(self.sent(text, text_type), text_type):
+            yield _NO_WORDS
         for element in root.iter():
             if isinstance(element.tag, str) and not element.tag.startswith(_MATHS):
                 yield from self._objections_to(element)

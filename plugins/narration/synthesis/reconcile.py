@@ -39,6 +39,8 @@ class Job:
     :param flawed: whether it failed because its audio was not accepted: the same words in the same voice give the
         same sound, so buying them again seldom helps.
     :param job_key: the name under which an order bought it; empty where the service shows the clip keys themselves.
+    :param not_found: whether it counts as failed because the service does not know it (any more), which it has not said
+        itself: it may know it again once the right account is asked.
     """
 
     job_id: str
@@ -50,6 +52,7 @@ class Job:
     characters: int | None = None
     flawed: bool = False
     job_key: str = ""
+    not_found: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,8 @@ class OrderRecord:
     :param purchases: what the order meant to buy with one job, by job key: clip keys in the order of the job's inputs.
         Written before the purchase, for services that do not show what a job's inputs were.
     :param defects: what was wrong with clips of finished jobs, by job id and clip key.
-    :param missing_since: when the audio of a finished job was first found not to be there, by job id.
+    :param missing_since: when the audio of a finished job was first found not to be there, by job id, and when it
+        was last looked for in vain.
     :param listed_at: when the service's list was last gone through for this order.
     :param elsewhere: jobs that came to be known by :meth:`join`; not kept.
     """
@@ -46,7 +47,7 @@ class OrderRecord:
     intents: dict[str, tuple[float, str]] = field(default_factory=dict)
     purchases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     defects: dict[str, dict[str, Defect]] = field(default_factory=dict)
-    missing_since: dict[str, float] = field(default_factory=dict)
+    missing_since: dict[str, tuple[float, float]] = field(default_factory=dict)
     listed_at: float | None = None
     elsewhere: list[Job] = field(default_factory=list, compare=False)
     _settled: set[tuple[str, tuple[float, str]]] = field(default_factory=set, init=False, repr=False, compare=False)
@@ -62,7 +63,7 @@ class OrderRecord:
                 job_id: {key: asdict(defect) for key, defect in defects.items()}
                 for job_id, defects in self.defects.items()
             },
-            "missing_since": self.missing_since,
+            "missing_since": {job_id: list(looks) for job_id, looks in self.missing_since.items()},
             "listed_at": self.listed_at,
         }
 
@@ -84,7 +85,7 @@ class OrderRecord:
                 job_id: {key: Defect(**defect) for key, defect in defects.items()}
                 for job_id, defects in data["defects"].items()
             },
-            missing_since=dict(data["missing_since"]),
+            missing_since={job_id: (first, last) for job_id, (first, last) in data["missing_since"].items()},
             listed_at=data["listed_at"],
         )
 
@@ -144,14 +145,15 @@ class OrderRecord:
                 self.jobs[job.job_id] = job
         return tuple(new)
 
-    def judged(self, jobs: Iterable[Job], *, now: float, grace: float) -> list[Job]:
+    def judged(self, jobs: Iterable[Job], *, grace: float) -> list[Job]:
         """
         See jobs as they count for the decision, after their audio was asked for.
 
         Audio that was not accepted makes a job a failed one for its clip. Audio that is not there yet keeps a job
-        active for ``grace`` seconds, and makes it a failed one after that.
+        active, and makes it a failed one once it was looked for in vain for ``grace`` seconds: time during which nobody
+        looked, because nothing ran, does not count.
         """
-        return [self._after_looking(job, now=now, grace=grace) for job in self.acceptable(jobs)]
+        return [self._after_looking(job, grace=grace) for job in self.acceptable(jobs)]
 
     def acceptable(self, jobs: Iterable[Job]) -> list[Job]:
         """
@@ -172,7 +174,7 @@ class OrderRecord:
                 defect = defects[key]
                 yield replace(job, clip_keys=(key,), state=JobState.FAILED, reason=defect.reason, flawed=defect.flawed)
 
-    def known(self, missing: Collection[str], *, now: float, grace: float) -> list[Job]:
+    def known(self, missing: Collection[str], *, grace: float) -> list[Job]:
         """
         Give the jobs that are known, whole, for the service to check.
 
@@ -181,7 +183,7 @@ class OrderRecord:
         """
         jobs = []
         for job in self.jobs.values():
-            parts = [part for part in self.judged([job], now=now, grace=grace) if set(part.clip_keys) & set(missing)]
+            parts = [part for part in self.judged([job], grace=grace) if set(part.clip_keys) & set(missing)]
             if parts and all(part.state is JobState.FAILED for part in parts):
                 job = replace(job, state=JobState.FAILED, reason=parts[-1].reason)
             jobs.append(job)
@@ -200,10 +202,16 @@ class OrderRecord:
         wanted = set(clip_keys)
         return {key: clips for key, clips in self.purchases.items() if wanted & set(clips)}
 
-    def _after_looking(self, job: Job, *, now: float, grace: float) -> Job:
+    def missed(self, job: Job, *, now: float) -> None:
+        """Note that the audio of a finished job was looked for in vain."""
+        first, _ = self.missing_since.get(job.job_id, (now, now))
+        self.missing_since[job.job_id] = (first, now)
+
+    def _after_looking(self, job: Job, *, grace: float) -> Job:
         if job.state is not JobState.SUCCEEDED or job.job_id not in self.missing_since:
             return job
-        waited = now - self.missing_since[job.job_id]
+        first, last = self.missing_since[job.job_id]
+        waited = last - first
         if waited < grace:
             return replace(job, state=JobState.ACTIVE)
         reason = f"completed, but its audio had not appeared after {round(waited)} s"

@@ -34,7 +34,8 @@ class JobsTrigger(BaseTrigger):
     :param poll_interval: seconds between two sweeps of the account.
     :param end_time: seconds since the epoch (the clock of the wall, for a trigger may go on in another process).
     :param look_again_at: seconds since the epoch at which to fire even if nothing changed; ``None`` for never.
-    :param max_active_jobs: to fire also when the account has fewer unfinished jobs than this; ``None`` for never.
+    :param max_active_jobs: to fire also when the account, which was full, seems to have fewer unfinished jobs than
+        this; ``None`` for never.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class JobsTrigger(BaseTrigger):
             look=adapter.outstanding_jobs,
             interval=self.poll_interval,
             job_ids=self.job_ids,
+            wants_room=self.max_active_jobs is not None,
             close=adapter.close,
         ) as sweep:
             async for sighting in sweep.sightings():

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
+from narration.triggers.admission import Admission
+
 log = logging.getLogger(__name__)
 
 _PAUSE_PER_LOOK = 4.0
-_ADMITTED_PER_LOOK = 4
+# Less than the time by which Airflow's own timeout of a deferral is later than the end of the waiting.
+_LONGEST_PAUSE = 120.0
 
 Look = Callable[[frozenset[str]], Awaitable[frozenset[str]]]
 
@@ -40,7 +43,7 @@ class SharedSweep:
     calls per second for a whole account, which a thousand waiting tasks that asked for themselves would use up many
     times over. The sweep runs while somebody watches and ends with its last watcher. From the end of one look to the
     next it rests for the shortest interval of its watchers, and longer when the account is so busy that a look takes
-    long: looking takes up at most a fifth of the time.
+    long: looking takes up at most a fifth of the time, unless that would make a pause of more than two minutes.
 
     :param look: tells which of the jobs that somebody waits for are unfinished; may name others too.
     :param close: closes what ``look`` keeps open; called when the last watcher has gone.
@@ -62,7 +65,7 @@ class SharedSweep:
         self._last = Sighting()
         self._intervals: list[float] = []
         self._job_ids: Counter[str] = Counter()
-        self._admitted = 0
+        self._admission = Admission()
         self._joined = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -75,6 +78,7 @@ class SharedSweep:
         look: Look,
         interval: float,
         job_ids: Collection[str] = (),
+        wants_room: bool = False,
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[SharedSweep]:
         """
@@ -82,6 +86,7 @@ class SharedSweep:
 
         :param key: the account; watchers with the same key share one sweep, at the shortest of their intervals.
         :param job_ids: jobs that this watcher waits for.
+        :param wants_room: whether it was told that the service is full, and will ask :meth:`admit`.
         """
         sweeps = cls._running.setdefault(asyncio.get_running_loop(), {})
         sweep = sweeps.get(key)
@@ -90,12 +95,16 @@ class SharedSweep:
             sweep._task = asyncio.create_task(sweep._run())
         sweep._intervals.append(interval)
         sweep._job_ids.update(job_ids)
+        if wants_room:
+            sweep._admission.join(now=asyncio.get_running_loop().time())
         sweep._joined.set()
         try:
             yield sweep
         finally:
             sweep._intervals.remove(interval)
             sweep._job_ids.subtract(job_ids)
+            if wants_room:
+                sweep._admission.leave()
             if not sweep._intervals:
                 sweeps.pop(key, None)
                 if sweep._task is not None:
@@ -121,23 +130,17 @@ class SharedSweep:
             yield sighting
 
     def admit(self, *, max_active_jobs: int) -> bool:
-        """
-        Let one of those who wait for room at the service go and try, if the last look saw room.
-
-        The look sees what is waited for here and not what others have under way, and so only a few go at a time: more
-        would be turned away again, and each costs a worker a moment.
-        """
-        if self._last.error is not None or len(self._last.outstanding) + self._admitted >= max_active_jobs:
+        """Let one of those who wait for room go and try; see :class:`~narration.triggers.admission.Admission`."""
+        if self._last.error is not None:
             return False
-        if self._admitted >= _ADMITTED_PER_LOOK:
-            return False
-        self._admitted += 1
-        return True
+        room = max_active_jobs - len(self._last.outstanding)
+        return self._admission.admit(now=asyncio.get_running_loop().time(), room=room)
 
     async def _until_due(self, *, ended: float, took: float) -> None:
         """Wait for the next look; somebody who joins with a shorter interval brings it forward."""
         while True:
-            due = ended + max(min(self._intervals, default=0.0), _PAUSE_PER_LOOK * took)
+            pause = max(min(self._intervals, default=0.0), min(_PAUSE_PER_LOOK * took, _LONGEST_PAUSE))
+            due = ended + pause
             self._joined.clear()
             try:
                 async with asyncio.timeout_at(due):
@@ -148,21 +151,28 @@ class SharedSweep:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         took = 0.0
+        unfinished: frozenset[str] = frozenset()
         while True:
             await self._until_due(ended=loop.time(), took=took)
             self._begun += 1
             begun = loop.time()
+            asked = frozenset(+self._job_ids)
+            finished = 0
             try:
-                sighting = Sighting(outstanding=await self._look(frozenset(+self._job_ids)))
+                sighting = Sighting(outstanding=await self._look(asked))
             except asyncio.CancelledError:
                 raise
             except Exception as error:
                 # Whatever it is, the watchers decide how long to bear it; the sweep goes on.
                 log.warning("The status sweep failed and is repeated: %s: %s", type(error).__name__, error)
                 sighting = Sighting(error=f"{type(error).__name__}: {error}")
+            else:
+                # Those that nobody asks about any more need not have finished.
+                finished = len((unfinished & asked) - sighting.outstanding)
+                unfinished = sighting.outstanding
             took = loop.time() - begun
             async with self._changed:
                 self._last = sighting
                 self._finished = self._begun
-                self._admitted = 0
+                self._admission.looked(finished=finished)
                 self._changed.notify_all()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import urllib.request
 import zipfile
+from http.client import IncompleteRead
 from typing import Any
 
 import pytest
 import requests
 
 from include.local_cloud.faults import KINDS
+from include.local_cloud.server import LocalCloud
 from tests.local_cloud.azure.batch_client import Batch, Preview, bill, download, flat, new_id, ssml, summary, wrapped
+from tests.local_cloud.azure.long_audio_client import LongAudio
 from tests.local_cloud.cloud_helpers import Admin
 
 BATCH = "azure_batch"
@@ -91,6 +95,44 @@ def test_a_truncated_zip_cannot_be_opened(batch: Batch, admin: Admin) -> None:
         zipfile.ZipFile(io.BytesIO(content))
 
 
+def test_a_download_that_breaks_off_is_followed_by_a_whole_one(batch: Batch, admin: Admin) -> None:
+    url = batch.ended(batch.put())["outputs"]["result"]
+    whole = requests.get(url, timeout=30).content
+    admin.order("truncated_download", service=BATCH, count=2)
+    # Asking for the size, or being refused, is no download.
+    assert requests.head(url, timeout=30).status_code == 200
+    assert requests.get(url.replace("sig=", "sig=A"), timeout=30).status_code == 403
+    for _ in range(2):
+        answer = urllib.request.urlopen(url, timeout=30)
+        assert (answer.status, int(answer.headers["Content-Length"])) == (200, len(whole))
+        with pytest.raises(IncompleteRead) as cut:
+            answer.read()
+        assert cut.value.partial == whole[: len(whole) // 2]
+    assert requests.get(url, timeout=30).content == whole
+    assert admin.get("faults") == {"faults": []}
+
+
+def test_only_downloads_of_the_service_that_was_named_break_off(
+    cloud: LocalCloud, batch: Batch, preview: Preview, admin: Admin
+) -> None:
+    newest, older = batch.ended(batch.put()), preview.ended(preview.post())
+    long_audio = LongAudio(cloud.speech_url)
+    long_job = long_audio.created()
+    long_audio.ended(long_job)
+    admin.order("truncated_download", service="azure_long_audio", operation="GetBlob")
+    assert download(newest)
+    assert download(older)
+    # The script is no result.
+    assert long_audio.script(long_job)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        long_audio.result(long_job)
+    assert long_audio.result(long_job)
+    admin.order("truncated_download", service="azure_batch_preview")
+    assert download(newest)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        download(older)
+
+
 def test_an_expired_url_is_followed_by_a_good_one(batch: Batch, admin: Admin) -> None:
     job = batch.ended(batch.put())
     admin.order("expired_url", service=BATCH)
@@ -138,6 +180,12 @@ def test_a_job_can_carry_several_faults(batch: Batch, admin: Admin) -> None:
         ({"kind": "expired_url", "service": BATCH, "operation": "CreateBatchSynthesis"}, "GetBatchSynthesis"),
         ({"kind": "throttle", "service": BATCH, "operation": "ListBatchSyntheses", "match_text": "x"}, "no text"),
         ({"kind": "throttle", "service": BATCH, "operation": "StartSpeechSynthesisTask"}, "GetOperation"),
+        ({"kind": "truncated_download", "service": BATCH, "operation": "GetBatchSynthesis"}, "GetBlob"),
+        ({"kind": "truncated_download", "service": BATCH, "match_text": "x"}, "no text"),
+        ({"kind": "truncated_download", "service": "azure_voices"}, "azure_voices"),
+        ({"kind": "throttle", "service": BATCH, "operation": "GetBlob"}, "GetOperation"),
+        ({"kind": "expired_url", "service": BATCH, "match_text": "x"}, "no text"),
+        ({"kind": "throttle", "service": "azure_voices", "match_text": "x"}, "no text"),
     ],
 )
 def test_an_order_that_can_never_hit_is_refused(admin: Admin, order: dict[str, Any], names: str) -> None:

@@ -53,6 +53,7 @@ def test_the_preview_says_on_every_answer_what_is_left(azure_cloud: NewCloud) ->
     assert left == list(range(49, -1, -1))
     refused = preview.call("GET")
     assert flat(refused)[:2] == (429, "TooManyRequests")
+    assert "innerError" not in refused.json()
     assert refused.headers["X-RateLimit-Remaining"] == "0"
     assert refused.headers["Retry-After"] == "5"
     reset = datetime.fromisoformat(refused.headers["X-RateLimit-Reset"]).timestamp()

@@ -104,6 +104,8 @@ def test_what_does_not_exist_has_no_content(preview: Preview) -> None:
     unknown = "/00000000-0000-0000-0000-000000000000"
     assert preview.call("GET", unknown).status_code == 204
     assert preview.call("DELETE", unknown).status_code == 204
+    # The page tells no id that is none from one that is unknown.
+    assert preview.call("DELETE", "/no-guid").status_code == 204
 
 
 def test_a_finished_job_can_be_deleted_and_a_stuck_one_cannot(preview: Preview, admin: Admin) -> None:
@@ -128,6 +130,8 @@ def test_a_finished_job_can_be_deleted_and_a_stuck_one_cannot(preview: Preview, 
         ({"properties": {"outputFormat": "wav"}}, "outputFormat"),
         ({"customProperties": {str(number): "x" for number in range(11)}}, "customProperties"),
         ({"customProperties": {"k" * 65: "x"}}, "customProperties"),
+        ({"customVoices": {"mine": "our.narrator_2-b"}}, "deployment ID"),
+        ({"customVoices": {"mine": "00000000-0000-0000-0000-000000000000"}}, "deployment ID"),
         ({"inputs": [{"text": "x" * (500 * 1024)}]}, "larger"),
     ],
 )
@@ -135,6 +139,16 @@ def test_a_request_that_makes_no_sense_is_refused(preview: Preview, changes: dic
     status, code, message = flat(preview.post(**changes))
     assert (status, code) == (400, "InvalidRequest")
     assert names in message
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "multipart/form-data; boundary=x"])
+def test_only_json_is_read(preview: Preview, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = preview.call("POST", data=SAMPLE.encode(), headers=headers)
+    assert flat(answer)[:2] == (415, "UnsupportedMediaType")
+    assert "innerError" not in answer.json()
+    json = {"Content-Type": "application/json; charset=utf-8"}
+    assert preview.call("POST", data=SAMPLE.encode(), headers=json).status_code == 201
 
 
 def test_keys_tiers_and_regions_are_checked(cloud: LocalCloud) -> None:

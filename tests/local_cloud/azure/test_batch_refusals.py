@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from include.local_cloud.server import LocalCloud
-from tests.local_cloud.azure.batch_client import COMPACT, Batch, bill, new_id, wrapped
+from tests.local_cloud.azure.batch_client import COMPACT, VERSION, Batch, bill, new_id, wrapped
 from tests.local_cloud.cloud_helpers import Admin
 
 GUID = "12345678-1234-1234-1234-123456789abc"
+JSON = {"Content-Type": "application/json"}
 
 
 def body(**members: Any) -> dict[str, Any]:
@@ -37,7 +38,10 @@ def body(**members: Any) -> dict[str, Any]:
         (body(properties={"timeToLiveInHours": "168"}), "timeToLiveInHours"),
         (body(properties={"decompressOutputFiles": True}), "destinationContainerUrl"),
         (body(properties={"destinationPath": "books"}), "destinationContainerUrl"),
-        (body(customVoices={"mine": "no-guid"}), "deployment ID"),
+        (body(customVoices={"mine": "no"}), "deployment ID"),
+        (body(customVoices={"mine": "-narrator"}), "deployment ID"),
+        (body(customVoices={"mine": "n" * 65}), "deployment ID"),
+        (body(customVoices={"mine": 5}), "deployment ID"),
         (body(customVoices={"mine": "00000000-0000-0000-0000-000000000000"}), "deployment ID"),
         ([1, 2], "JSON object"),
     ],
@@ -54,14 +58,43 @@ def test_a_request_that_makes_no_sense_is_refused_with_what_is_wrong(
     "garbage", [b"", b"{", b'{"a" "b"}', b"\xff\xfe", b'{"inputKind": NaN}', b"[" * 100_000, rb'{"a": "\ud800"}']
 )
 def test_what_is_no_json_is_refused_and_never_breaks_the_server(batch: Batch, garbage: bytes) -> None:
-    status, code, message = wrapped(batch.call("PUT", f"/{new_id()}", data=garbage))
+    status, code, message = wrapped(batch.call("PUT", f"/{new_id()}", data=garbage, headers=JSON))
     assert (status, code) == (400, "BadRequest")
     assert "JSON" in message
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [None, "", "text/plain", "application/x-www-form-urlencoded", "application/xml", "application/jsonx", "json"],
+)
+def test_only_json_is_read(batch: Batch, admin: Admin, kind: str | None) -> None:
+    before = bill(admin)
+    job_id = new_id()
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = batch.call("PUT", f"/{job_id}", data=json.dumps(body()).encode(), headers=headers)
+    status, code, message = wrapped(answer)
+    assert (status, code) == (415, "UnsupportedMediaType")
+    assert f"'{kind or ''}'" in message
+    assert batch.get(job_id).status_code == 404
+    assert bill(admin) == before
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/json; charset=utf-8", "Application/JSON", "application/merge-patch+json", "application/a.b+json"],
+)
+def test_json_by_any_of_its_names_is_read(batch: Batch, kind: str) -> None:
+    answer = batch.call("PUT", f"/{new_id()}", data=json.dumps(body()), headers={"Content-Type": kind})
+    assert answer.status_code == 201
+
+
 @pytest.mark.parametrize("job_id", ["ab", "a" * 65, "-abc", "abc-", "a%20c", "a%C3%A9c"])
-def test_an_id_follows_the_pattern(batch: Batch, job_id: str) -> None:
+def test_an_id_follows_the_pattern_in_every_call(batch: Batch, job_id: str) -> None:
     assert wrapped(batch.put(job_id))[:2] == (400, "BadRequest")
+    assert wrapped(batch.get(job_id))[:2] == (400, "BadRequest")
+    assert wrapped(batch.call("DELETE", f"/{job_id}"))[:2] == (400, "BadRequest")
+    operation = batch("GET", f"/texttospeech/operations/{job_id}", params={"api-version": VERSION})
+    assert wrapped(operation)[:2] == (400, "BadRequest")
 
 
 def test_an_operation_id_follows_it_too(batch: Batch) -> None:
@@ -86,8 +119,9 @@ def test_ten_thousand_inputs_are_the_most(batch: Batch) -> None:
 def test_two_megabytes_are_the_most(batch: Batch) -> None:
     short = json.dumps(body())
     padding = 2 * 1024 * 1024 - len(short)
-    assert batch.call("PUT", f"/{new_id()}", data=short + " " * padding).status_code == 201
-    assert "larger" in wrapped(batch.call("PUT", f"/{new_id()}", data=short + " " * (padding + 1)))[2]
+    assert batch.call("PUT", f"/{new_id()}", data=short + " " * padding, headers=JSON).status_code == 201
+    large = batch.call("PUT", f"/{new_id()}", data=short + " " * (padding + 1), headers=JSON)
+    assert "larger" in wrapped(large)[2]
 
 
 @pytest.mark.parametrize("query", [{"maxpagesize": 101}, {"maxpagesize": 0}, {"skip": -1}, {"skip": "x"}])
@@ -125,8 +159,9 @@ def test_a_custom_voice_needs_a_deployment(batch: Batch) -> None:
     unknown = batch.ended(batch.put(None, text))
     assert unknown["status"] == "Failed"
     assert "Our Narrator" in unknown["properties"]["error"]["message"]
-    known = batch.ended(batch.put(None, text, customVoices={"Our Narrator": GUID}))
-    assert known["properties"]["billingDetails"] == {"customNeuralCharacters": 6}
+    for deployment in (GUID, "our.narrator_2-b", "abc"):
+        known = batch.ended(batch.put(None, text, customVoices={"Our Narrator": deployment}))
+        assert known["properties"]["billingDetails"] == {"customNeuralCharacters": 6}
 
 
 def test_a_path_that_does_not_exist_is_not_found(batch: Batch) -> None:

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from include.local_cloud.server import LocalCloud
-from tests.local_cloud.azure.batch_client import COMPACT, Batch, Preview, download, flat, ssml, summary
+from tests.local_cloud.azure.batch_client import COMPACT, Batch, Preview, download, flat, ssml, summary, wrapped
 from tests.local_cloud.cloud_helpers import Admin
 
 BOUNDARIES = {"wordBoundaryEnabled": True, "sentenceBoundaryEnabled": True}
@@ -151,15 +151,20 @@ def test_decompressed_results_lie_next_to_each_other(batch: Batch, preview: Prev
     assert f"{other['id']}/0001.debug.json" in blobs(url)
 
 
-def test_a_container_whose_signature_is_over_is_a_problem_of_the_model(
-    batch: Batch, preview: Preview, admin: Admin
+def test_a_container_whose_signature_is_over_is_a_bad_request(batch: Batch, admin: Admin) -> None:
+    for url in (container(admin, seconds=-60), "no URL"):
+        answer = batch.put(None, properties={"destinationContainerUrl": url})
+        status, code, message = wrapped(answer)
+        assert (status, code) == (400, "BadRequest")
+        assert answer.json()["error"]["innererror"] == {"code": "InaccessibleCustomerStorage", "message": message}
+        assert url not in message
+
+
+def test_a_container_whose_signature_is_over_is_a_problem_of_the_model_in_the_preview(
+    preview: Preview, admin: Admin
 ) -> None:
-    url = container(admin, seconds=-60)
-    for answer in (
-        batch.put(None, properties={"destinationContainerUrl": url}),
-        preview.post(properties={"destinationContainerUrl": url}),
-        preview.post(properties={"destinationContainerUrl": "no URL"}),
-    ):
+    for url in (container(admin, seconds=-60), "no URL"):
+        answer = preview.post(properties={"destinationContainerUrl": url})
         problem = answer.json()
         assert answer.status_code == problem["status"] == 400
         assert list(problem["errors"]) == ["Properties.DestinationContainerUrl"]

@@ -169,6 +169,30 @@ def test_a_delete_of_an_unknown_synthesis_can_be_read_as_an_error(new_cloud: Cal
     assert LongAudio(cloud.speech_url)("DELETE", "/8fafd8cd-5f95-4a27-a0ce-59260f873141").status_code == 404
 
 
+def test_a_change_of_an_unknown_synthesis_can_be_read_as_the_schema_has_it(
+    new_cloud: Callable[..., LocalCloud],
+) -> None:
+    cloud = new_cloud(preset=preset(), azure_readings=AzureReadings(long_audio_unknown_patch="409"))
+    api = LongAudio(cloud.speech_url)
+
+    for unknown in ("8fafd8cd-5f95-4a27-a0ce-59260f873141", "not-even-a-guid"):
+        answer = refusal(api("PATCH", f"/{unknown}", json={}))
+        assert answer == (409, "NotFound", "", "The specified entity cannot be found.")
+    assert api("PATCH", f"/{api.created()}", json={"displayName": "new"}).status_code == 200
+    assert api("GET", "/8fafd8cd-5f95-4a27-a0ce-59260f873141").status_code == 404
+
+
+def test_a_script_of_nothing_but_ascii_can_go_without_a_mark(new_cloud: Callable[..., LocalCloud]) -> None:
+    cloud = new_cloud(preset=preset(), azure_readings=AzureReadings(ascii_without_bom="accept"))
+    api = LongAudio(cloud.speech_url)
+
+    assert api.ended(api.created(plain().encode()))["properties"]["billableCharacterCount"] == 420
+    assert api.create(BOM + plain().encode()).status_code == 202
+    for content in (plain().encode() + "é".encode(), plain().encode("utf-16")):
+        assert refusal(api.create(content))[:3] == (400, "InvalidRequest", "NoUtf8WithBom")
+    assert refusal(api.create(b""))[:3] == (400, "InvalidRequest", "InvalidPayload")
+
+
 def test_the_free_tier_can_be_forbidden(new_cloud: Callable[..., LocalCloud]) -> None:
     cloud = new_cloud(preset=preset(), azure_readings=AzureReadings(free_tier="forbidden"))
     status, code, _, message = refusal(LongAudio(cloud.speech_url, key="f0-0123456789").create())

@@ -147,6 +147,12 @@ def test_an_unknown_synthesis_is_not_found(api: LongAudio) -> None:
         assert refusal(api("PATCH", f"/{unknown}", json={})) == not_found
 
 
+@pytest.mark.parametrize("malformed", ["not-even-a-guid", "8fafd8cd"])
+def test_an_id_that_is_none_cannot_be_deleted(api: LongAudio, malformed: str) -> None:
+    not_found = (404, "NotFound", "", "The specified entity cannot be found.")
+    assert refusal(api("DELETE", f"/{malformed}")) == not_found
+
+
 def test_a_change_that_cannot_be_made_is_refused(api: LongAudio) -> None:
     job_id = api.created()
 
