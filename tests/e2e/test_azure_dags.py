@@ -26,7 +26,7 @@ def stored(airflow: Any, service: str) -> list[dict[str, Any]]:
 def test_a_text_is_submitted_waited_for_downloaded_and_deleted(
     airflow: Any, tmp_path: Path, dag_id: str, service: str, first: str
 ) -> None:
-    text = f"A text for {dag_id} that is long enough to be worth a file. " * 8
+    text = " ".join([f"A text for {dag_id} that is long enough to be worth a file."] * 8)
     (tmp_path / "text.txt").write_text(text, encoding="utf-8")
     before, kept = airflow.bill(service), len(stored(airflow, service))
 
@@ -42,7 +42,7 @@ def test_a_text_is_submitted_waited_for_downloaded_and_deleted(
     assert airflow.wait(dag_id, run_id)["state"] == "success"
     assert airflow.bill(service) == {
         "jobs": before["jobs"] + 1,
-        "characters": before["characters"] + len(text.strip()),
+        "characters": before["characters"] + len(text),
     }
     (audio,) = (tmp_path / "results").rglob(first)
     assert audio.read_bytes()[:4] == b"RIFF"

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from narration.store import Store
 
 
+_MOST_VANISHED = 100
+
+
 @dataclass(kw_only=True)
 class Claims:
     """
@@ -72,7 +75,7 @@ class Claims:
         return mine
 
     def _claim(self, key: str, *, record: OrderRecord, free: bool) -> dict[str, Any] | None:
-        number = 1
+        number, vanished = 1, 0
         while True:
             at = time.time()
             if self.store.claim(key, number=number, value=self._value(at)):
@@ -81,7 +84,10 @@ class Claims:
             try:
                 other = self.store.read_claim(key, number=number)
             except FileNotFoundError:
-                # Given back just now.
+                # Given back just now; nobody gives back for ever.
+                vanished += 1
+                if vanished > _MOST_VANISHED:
+                    raise
                 continue
             if self._is_elsewhere(other):
                 if not free and not other.get("released"):

@@ -129,6 +129,7 @@ class SynthesizeOrderOperator(BaseOperator):
         buyer = self._buyer(run_id)
         jobs = list(buyer.look(missing, record=record).jobs)
         awaited: set[str] = set()
+        looked_into: set[str] = set()
 
         def decided(seen: list[Job]) -> Decision:
             return decide(
@@ -141,12 +142,16 @@ class SynthesizeOrderOperator(BaseOperator):
                 max_failures=self.max_failures,
             )
 
-        decision = decided(record.acceptable([*jobs, *record.elsewhere]))
-        while decision.collect:
-            # Again, because another job may take the place of one whose audio turns out to be bad.
-            whole = [record.whole(job) for job in decision.collect]
-            stored.update(self._collect(whole, record=record, context=context, stored=stored))
-            decision = decided(record.judged([*jobs, *record.elsewhere], grace=grace))
+        def collected(decision: Decision) -> Decision:
+            while todo := [job for job in decision.collect if job.job_id not in looked_into]:
+                # Again, because another job may take the place of one whose audio turns out to be bad.
+                looked_into.update(job.job_id for job in todo)
+                whole = [record.whole(job) for job in todo]
+                stored.update(self._collect(whole, record=record, context=context, stored=stored))
+                decision = decided(record.judged([*jobs, *record.elsewhere], grace=grace))
+            return decision
+
+        decision = collected(decided(record.acceptable([*jobs, *record.elsewhere])))
         self._stop_if_unacceptable(record, stored)
         if decision.buy:
             self._service.check_unchanged(self._wanted.profile)
@@ -159,7 +164,7 @@ class SynthesizeOrderOperator(BaseOperator):
             full = bought.full
             if full:
                 break
-        decision = decided(record.judged([*jobs, *record.elsewhere], grace=grace))
+        decision = collected(decided(record.judged([*jobs, *record.elsewhere], grace=grace)))
 
         if decision.outstanding or decision.buy or decision.collect:
             self._wait(decision, record=record, end_time=end_time, refused=refused, full=full)
