@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
 import shutil
 import sqlite3
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from include.local_cloud.agenda import Agenda
 from include.local_cloud.azure.blobs import SERVICE_ACCOUNT, Blob, BlobStore
 from include.local_cloud.azure.jobs import NOT_STARTED, Job, JobLedger
 from include.local_cloud.clock import Clock
@@ -20,7 +20,6 @@ from include.local_cloud.trouble import Trouble
 log = logging.getLogger(__name__)
 # Jobs made at the same time; each has its inputs spoken by the processes that all of them share.
 _SLOTS = 4
-_LONGEST_SLEEP = 3600.0
 _AGAIN_AFTER = 5.0
 _JOBS = "The state of the Azure jobs"
 
@@ -54,7 +53,7 @@ class Maker(Protocol):
         ...
 
 
-class JobWorker:
+class JobWorker(Agenda[Job]):
     """Carries accepted jobs to their end, in order of creation, and picks up after a restart.
 
     Runs in the server's event loop. While the disk cannot be written, jobs wait and are tried every few seconds.
@@ -67,33 +66,14 @@ class JobWorker:
     ) -> None:
         self._ledger = ledger
         self._blobs = blobs
-        self._clock = clock
         self._trouble = trouble
         self.makers = makers
-        self._waiting: list[tuple[float, int, Job]] = []
-        self._changed = asyncio.Event()
-        self._slots = asyncio.Semaphore(_SLOTS)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: set[asyncio.Task[None]] = set()
-        clock.on_advance(self._clock_moved)
+        super().__init__(clock=clock, slots=_SLOTS)
 
     def start(self) -> None:
         """Begin; call in the running event loop."""
-        self._loop = asyncio.get_running_loop()
         self._blobs.clear_scratch()
-        for job in self._ledger.unfinished():
-            self.add(job)
-        self._spawn(self._dispatch())
-
-    async def stop(self) -> None:
-        self._loop = None
-        for running in list(self._running):
-            running.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-
-    def add(self, job: Job, *, not_before: float = 0.0) -> None:
-        heapq.heappush(self._waiting, (max(job.begin_after, not_before), job.seq, job))
-        self._wake()
+        self._begin(self._ledger.unfinished())
 
     def sweep(self) -> None:
         """Delete the jobs whose time to live is over, with their results."""
@@ -107,45 +87,6 @@ class JobWorker:
         for job in jobs:
             if folder := job.result.get("folder"):
                 self._blobs.remove(**folder)
-
-    def _clock_moved(self, _: float) -> None:
-        loop = self._loop
-        if loop is not None:
-            loop.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
-    def _spawn(self, work: Any) -> None:
-        running = asyncio.get_running_loop().create_task(work)
-        self._running.add(running)
-        running.add_done_callback(self._finished)
-
-    def _finished(self, running: asyncio.Task[None]) -> None:
-        self._running.discard(running)
-        if not running.cancelled() and running.exception() is not None:
-            log.error("Carrying on a job went wrong.", exc_info=running.exception())
-
-    async def _sleep_until(self, moment: float) -> None:
-        while (left := moment - self._clock.now()) > 0:
-            await self._change(left)
-
-    async def _change(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(min(seconds, _LONGEST_SLEEP)):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
-
-    async def _dispatch(self) -> None:
-        while True:
-            await self._slots.acquire()
-            while not self._waiting or self._waiting[0][0] > self._clock.now():
-                left = self._waiting[0][0] - self._clock.now() if self._waiting else _LONGEST_SLEEP
-                await self._change(left)
-            _, _, job = heapq.heappop(self._waiting)
-            self._spawn(self._carry(job))
 
     async def _carry(self, job: Job) -> None:
         """What is accepted is never dropped: whatever goes wrong, the job is tried again."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import json
 import logging
 import sqlite3
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from include.local_cloud.agenda import Agenda
 from include.local_cloud.clock import Clock
 from include.local_cloud.polly.tasks import (
     COMPLETED,
@@ -27,7 +27,6 @@ from include.local_cloud.trouble import Trouble
 log = logging.getLogger(__name__)
 # One more than can be made at once, so that no process waits for its next speech.
 _SLOTS = WORKERS + 1
-_LONGEST_SLEEP = 3600.0
 _DEFAULT_LATENESS = 5.0
 _AGAIN_AFTER = 5.0
 # The parts of the cloud whose disk can fail, as the log and /_local/health name them.
@@ -49,7 +48,7 @@ class _NotWritten(Exception):
     """The disk did not take an object; the trouble is known already."""
 
 
-class TaskWorker:
+class TaskWorker(Agenda[Task]):
     """Carries accepted tasks to their end, in order of creation, and picks up after a restart.
 
     Runs in the server's event loop. A task whose end was recorded but not yet
@@ -63,70 +62,12 @@ class TaskWorker:
         self._ledger = ledger
         self._storage = storage
         self._renderer = renderer
-        self._clock = clock
         self._trouble = trouble
-        self._waiting: list[tuple[float, int, Task]] = []
-        self._changed = asyncio.Event()
-        self._slots = asyncio.Semaphore(_SLOTS)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: set[asyncio.Task[None]] = set()
-        clock.on_advance(self._clock_moved)
+        super().__init__(clock=clock, slots=_SLOTS)
 
     def start(self) -> None:
         """Begin; call in the running event loop."""
-        self._loop = asyncio.get_running_loop()
-        for task in self._ledger.unsettled():
-            self.add(task)
-        self._spawn(self._dispatch())
-
-    async def stop(self) -> None:
-        self._loop = None
-        for running in list(self._running):
-            running.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-
-    def add(self, task: Task, *, not_before: float = 0.0) -> None:
-        heapq.heappush(self._waiting, (max(task.begin_after, not_before), task.seq, task))
-        self._wake()
-
-    def _clock_moved(self, _: float) -> None:
-        loop = self._loop
-        if loop is not None:
-            loop.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
-    def _spawn(self, work: Any) -> None:
-        running = asyncio.get_running_loop().create_task(work)
-        self._running.add(running)
-        running.add_done_callback(self._finished)
-
-    def _finished(self, running: asyncio.Task[None]) -> None:
-        self._running.discard(running)
-        if not running.cancelled() and running.exception() is not None:
-            log.error("Carrying on a task went wrong.", exc_info=running.exception())
-
-    async def _sleep_until(self, moment: float) -> None:
-        while (left := moment - self._clock.now()) > 0:
-            await self._change(left)
-
-    async def _change(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(min(seconds, _LONGEST_SLEEP)):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
-
-    async def _dispatch(self) -> None:
-        while True:
-            await self._slots.acquire()
-            while not self._waiting or self._waiting[0][0] > self._clock.now():
-                left = self._waiting[0][0] - self._clock.now() if self._waiting else _LONGEST_SLEEP
-                await self._change(left)
-            _, _, task = heapq.heappop(self._waiting)
-            self._spawn(self._carry(task))
+        self._begin(self._ledger.unsettled())
 
     async def _carry(self, task: Task) -> None:
         """What is accepted and paid is never dropped: whatever goes wrong, the task is tried again."""
