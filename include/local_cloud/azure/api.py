@@ -7,6 +7,7 @@ import logging
 import math
 import sqlite3
 import statistics
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
@@ -91,7 +92,7 @@ class AzureParts:
 Handler = Callable[[Call], Awaitable[Response]]
 
 
-class AzureApi:
+class AzureApi(ABC):
     """One API. Every call passes the same gates in the same order: key, limit, body, ordered faults, the operation.
 
     A subclass names its service, error style and operations, and gives a handler for each operation. The log names
@@ -105,12 +106,13 @@ class AzureApi:
     def __init__(self, *, parts: AzureParts) -> None:
         self.parts = parts
 
+    @abstractmethod
     def handlers(self) -> Mapping[str, Handler]:
         """One handler per operation."""
-        raise NotImplementedError
 
     async def read(self, call: Call) -> None:
         """Make ``call.content`` and ``call.text`` of the body, when the operation reads one."""
+        return
 
     def limit_headers(self, admission: Admission) -> dict[str, str]:
         """Headers about the rate on every answer; none unless an API documents them."""

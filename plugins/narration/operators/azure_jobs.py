@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -51,9 +52,9 @@ class _JobOperator(AzureSpeechConnectionMixin, BaseOperator):
         self.region = region
 
     @property
+    @abstractmethod
     def api(self) -> SynthesisApi:
         """Which API knows the job."""
-        raise NotImplementedError
 
 
 class AzureDownloadBase(_JobOperator):

@@ -18,7 +18,7 @@ from narration.synthesis.azure_retention import (
 from narration.synthesis.record import OrderRecord
 
 if TYPE_CHECKING:
-    from narration.store import Store
+    from narration.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +62,11 @@ class Holdings:
         return found
 
     def _held(self, key: str) -> bool:
+        from narration.store import StoreError
+
         try:
             return self._store.has_whole(key)
-        except Exception as error:
+        except StoreError as error:
             if not _is_damage(error):
                 raise
             log.warning("%s It counts as not in the store.", error)
@@ -106,11 +108,13 @@ class StoreUse:
 
     def _record(self, order_id: str) -> OrderRecord | None:
         """Read the record of an order, an empty one if there is none; ``None`` if it cannot be made sense of."""
+        from narration.store import StoreError
+
         try:
             return OrderRecord.from_dict(self._store.read_record(order_id))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             log.warning("The record of order %s is not one (%s: %s).", order_id, type(error).__name__, error)
-        except Exception as error:
+        except StoreError as error:
             if not _is_damage(error):
                 raise
             log.warning("%s", error)
@@ -123,8 +127,6 @@ def why_kept(jobs: Sequence[StoredJob], *, uses: Sequence[StoreUse]) -> list[Kep
     return [kept_for_any(verdict[number] for verdict in verdicts) for number in range(len(jobs))]
 
 
-def _is_damage(error: Exception) -> bool:
+def _is_damage(error: StoreError) -> bool:
     """Tell a file that holds something else than it should from a store that does not answer."""
-    from narration.store import StoreError
-
-    return isinstance(error, StoreError) and isinstance(error.__cause__, ValueError | TypeError)
+    return isinstance(error.__cause__, ValueError | TypeError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -60,8 +61,9 @@ class AzureParameters(NarrationParameters):
         return parameters
 
     @classmethod
+    @abstractmethod
     def _adapter(cls, params: Mapping[str, Any]) -> str:
-        raise NotImplementedError
+        """Name the adapter that a run of the Dag buys through."""
 
     def voice_choice(self) -> dict[str, Any]:
         return {"voice": self.voice, "audio_format": self.output_format, "options": self.options}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -63,9 +64,9 @@ class AzureSynthesisSensorBase(AzureSpeechConnectionMixin, BaseSensorOperator):
         self.region = region
 
     @property
+    @abstractmethod
     def api(self) -> SynthesisApi:
         """Which API knows the job."""
-        raise NotImplementedError
 
     @failing_at_once()
     def poke(self, context: Context) -> PokeReturnValue:
