@@ -27,7 +27,13 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
+from narration.operators.form import (
+    cost_params,
+    document_params,
+    paragraphs_per_order_param,
+    pause_params,
+    storage_param,
+)
 from narration.operators.form_azure import connection_params, output_format_param, voice_params
 from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
@@ -44,6 +50,7 @@ params = {
     **voice_params(),
     **output_format_param(LONG_AUDIO_FORMATS),
     **paragraphs_per_order_param(maximum=9_000),
+    **cost_params(),
     **pause_params(),
     **storage_param(),
     **connection_params(),

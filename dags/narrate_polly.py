@@ -19,7 +19,13 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
-from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
+from narration.operators.form import (
+    cost_params,
+    document_params,
+    paragraphs_per_order_param,
+    pause_params,
+    storage_param,
+)
 from narration.operators.parameters import configured
 from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
@@ -83,6 +89,7 @@ params = {
         section="Clips",
     ),
     **paragraphs_per_order_param(),
+    **cost_params(),
     **pause_params(),
     **storage_param(),
     "output_bucket": Param(

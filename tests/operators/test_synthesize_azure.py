@@ -11,7 +11,7 @@ from narration.errors import NarrationError
 from narration.operators.synthesize import ParagraphRefusedError, PurchasesInVainError
 from narration.store import Store
 from tests.azure_road import CREATE
-from tests.road import event_of
+from tests.road import bill, event_of
 
 
 class Killed(BaseException):
@@ -35,6 +35,7 @@ class TestTheUsualCourse:
         result = bench.see_through(order, run)
 
         characters = bench.wanted(order).characters
+        assert result.pop("bill") == bill(jobs=1, characters=characters)
         assert result == {"order_id": order["order_id"], "clips": 5, "bought": 1, "bought_characters": characters}
         assert (bench.bought, bench.billed, bench.stored(order)) == (1, characters, 5)
 

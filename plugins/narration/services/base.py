@@ -167,6 +167,10 @@ class SpeechService(ABC):
         """
         return [(clip,) for clip in clips]
 
+    def extra_characters(self, clips: Sequence[WantedClip], *, profile: VoiceProfile) -> int:
+        """Count billable characters beyond those of the clips, if these are bought now as they are divided."""
+        return 0
+
     @abstractmethod
     def find_jobs(
         self,

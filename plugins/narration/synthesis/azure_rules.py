@@ -161,6 +161,10 @@ class AzureRules:
         """See :func:`billable_characters`."""
         return billable_characters(self.sent(text, text_type), text_type)
 
+    def character_bounds(self, text: str, text_type: str) -> tuple[int, int]:
+        count = self.billable_characters(text, text_type)
+        return count, count
+
     def objections(self, text: str, text_type: str) -> Iterator[str]:
         """Name what Azure would refuse, or leave out without a word."""
         if text_type != SSML:
