@@ -31,6 +31,7 @@ from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
 from narration.synthesis.polly_rules import ENGINES, LEXICON_NAME, MAX_LEXICONS, SAMPLE_RATES
 from narration.synthesis.polly_voices import LANGUAGES, VOICES
+from narration.synthesis.prices import price_list
 
 params = {
     **document_params(),
@@ -48,8 +49,7 @@ params = {
         type="string",
         enum=list(ENGINES),
         title="Engine",
-        description="Must be one of the voice's engines. USD per million characters: standard 4, neural 16, "
-        "generative 30, long-form 100.",
+        description=f"Must be one of the voice's engines. USD per million characters: {price_list('polly')}.",
         section="Voice",
     ),
     "language_code": Param(

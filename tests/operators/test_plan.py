@@ -45,7 +45,7 @@ class TestPlanning:
             "orders": 1,
             "currency": "USD",
             "price_per_million": 16.0,
-            "price_source": "Amazon Polly's price page",
+            "price_source": "Amazon Polly, neural: AWS's price page",
             "price_as_of": "2026-10-07",
             "amount_to_buy": pytest.approx(characters * 16 / 1e6),
             "amount_to_buy_at_most": pytest.approx(characters * 16 / 1e6),

@@ -106,7 +106,7 @@ class TestTheBill:
             **bill(jobs=3, characters=bench.billed),
             "currency": "USD",
             "price_per_million": 16.0,
-            "price_source": "Amazon Polly's price page",
+            "price_source": "Amazon Polly, neural: AWS's price page",
             "price_as_of": "2026-10-07",
             "amount_billed": pytest.approx(bench.billed * 16 / 1e6),
         }

@@ -6,7 +6,16 @@ from decimal import Decimal
 import pytest
 
 from narration.synthesis.polly_rules import ENGINES
-from narration.synthesis.prices import PRICES, Price, PriceError, money, parse_amount, parse_prices, price_of
+from narration.synthesis.prices import (
+    PRICES,
+    Price,
+    PriceError,
+    money,
+    parse_amount,
+    parse_prices,
+    price_list,
+    price_of,
+)
 from narration.synthesis.profile import VoiceProfile
 
 PROFILE = VoiceProfile(
@@ -21,6 +30,10 @@ def test_every_engine_of_polly_has_a_price_with_its_date_and_source():
         for price in tiers.values():
             assert price.as_of is not None
             assert price.source
+
+
+def test_the_list_of_a_service_reads_as_words():
+    assert price_list("polly") == "standard 4, neural 16, generative 30, long-form 100"
 
 
 @pytest.mark.parametrize(

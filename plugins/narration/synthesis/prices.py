@@ -69,24 +69,29 @@ class Price:
         }
 
 
-def _polly(per_million: str) -> Price:
-    return Price(per_million=Decimal(per_million), source="Amazon Polly's price page", as_of=date(2026, 10, 7))
-
-
-def _azure(per_million: str) -> Price:
+def _polly(tier: str, per_million: str) -> Price:
     return Price(
-        per_million=Decimal(per_million), source="Azure Retail Prices API, East US, as quoted", as_of=date(2026, 11, 21)
+        per_million=Decimal(per_million), source=f"Amazon Polly, {tier}: AWS's price page", as_of=date(2026, 10, 7)
+    )
+
+
+def _azure(tier: str, per_million: str) -> Price:
+    return Price(
+        per_million=Decimal(per_million),
+        source=f"Azure AI Speech, {tier}: Retail Prices API, East US",
+        as_of=date(2026, 11, 21),
     )
 
 
 PRICES: dict[str, dict[str, Price]] = {
     "polly": {
-        "standard": _polly("4"),
-        "neural": _polly("16"),
-        "generative": _polly("30"),
-        "long-form": _polly("100"),
+        tier: _polly(tier, per_million)
+        for tier, per_million in {"standard": "4", "neural": "16", "generative": "30", "long-form": "100"}.items()
     },
-    "azure": {NEURAL: _azure("15"), NEURAL_HD: _azure("22"), CUSTOM_NEURAL: _azure("24")},
+    "azure": {
+        tier: _azure(tier, per_million)
+        for tier, per_million in {NEURAL: "15", NEURAL_HD: "22", CUSTOM_NEURAL: "24"}.items()
+    },
 }
 """
 List prices by service and tier, in US dollars.
@@ -94,6 +99,11 @@ List prices by service and tier, in US dollars.
 Polly's tiers are its engines. Azure's three asynchronous APIs cost the same; which tier a voice belongs to is said by
 :func:`tier_of`.
 """
+
+
+def price_list(service: str) -> str:
+    """Write the list prices of a service for people: ``standard 4, neural 16, …``."""
+    return ", ".join(f"{tier} {price.per_million:,f}" for tier, price in PRICES[service].items())
 
 
 def tier_of(profile: VoiceProfile) -> str:
