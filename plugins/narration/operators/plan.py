@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from narration.synthesis.orders import Order, WantedClip
     from narration.synthesis.planning import Plan
     from narration.synthesis.prices import Price
-    from narration.synthesis.record import OrderRecord
 
 MOST_ORDERS = 1024
 """Airflow's default ceiling for one mapped task (``[core] max_map_length``)."""
@@ -82,8 +81,18 @@ class PlanNarrationOperator(BaseOperator):
             ),
             account=service.account,
         )
-        orders = [order for order in all_orders if any(clip.clip_key not in stored for clip in order.clips)]
-        estimate = _estimate(plan, clips=clips, orders=orders, stored=stored, store=store, service=service, price=price)
+        incomplete = [order for order in all_orders if any(clip.clip_key not in stored for clip in order.clips)]
+        missing = {clip.clip_key for clip in clips if clip.clip_key not in stored}
+        orders = service.combined(incomplete, missing=missing, profile=profile)
+        estimate = _estimate(
+            plan,
+            clips=clips,
+            orders=orders,
+            stored=stored,
+            coming=_coming(store, {order.order_id for order in (*incomplete, *orders)}),
+            service=service,
+            price=price,
+        )
         self._tell(context, plan=plan, estimate=estimate, cost=parameters.cost)
         parameters.cost.check(estimate.to_buy.characters, price=price)
         store.write_json("plans", f"{plan.narration_key}.json", value=plan.to_dict())
@@ -122,13 +131,11 @@ def _estimate(
     clips: Sequence[WantedClip],
     orders: Sequence[Order],
     stored: Collection[str],
-    store: Store,
+    coming: Collection[str],
     service: SpeechService,
     price: Price | None,
 ) -> Estimate:
     """Count what there is, what is coming and what is to be bought."""
-    records = store.parallel(lambda order: read_record(store, order.order_id), orders)
-    coming = {key for record in records for key in _coming(record)}
     missing = [clip for clip in clips if clip.clip_key not in stored]
     on_order = [clip for clip in missing if clip.clip_key in coming]
     to_buy = [clip for clip in missing if clip.clip_key not in coming]
@@ -152,20 +159,23 @@ def _estimate(
     )
 
 
-def _coming(record: OrderRecord) -> Iterable[str]:
+def _coming(store: Store, order_ids: Iterable[str]) -> frozenset[str]:
     """
-    Name the clips that somebody has bought and that are not fetched yet, as far as the record knows.
+    Name the clips that somebody has bought and that are not fetched yet, as far as the records of orders know.
 
     For the price only: whether it is true, the service is asked before anything is bought.
     """
-    young = [
-        job
-        for job in record.jobs.values()
-        if job.created_at is not None and time.time() - job.created_at < _BELIEVED_SECONDS
-    ]
-    for part in record.judged(young, grace=float("inf")):
-        if part.state is not JobState.FAILED:
-            yield from part.clip_keys
+    records = store.parallel(lambda order_id: read_record(store, order_id), sorted(order_ids))
+    oldest = time.time() - _BELIEVED_SECONDS
+    parts = (
+        part
+        for record in records
+        for part in record.judged(
+            [job for job in record.jobs.values() if job.created_at is not None and job.created_at > oldest],
+            grace=float("inf"),
+        )
+    )
+    return frozenset(key for part in parts if part.state is not JobState.FAILED for key in part.clip_keys)
 
 
 def _count(clips: Iterable[WantedClip], *, extra: int = 0) -> Count:
