@@ -19,8 +19,8 @@ Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapt
 Running it again on the same document buys nothing. Running it on an edited document buys the edited paragraphs. A
 retry, a clear or a crash at any point buys nothing twice. The API takes no script of 400 characters or less: where so
 little is left to buy, it is bought from batch synthesis with the same connection, for exactly its own characters. In
-the format `riff-16khz-16bit-mono-pcm`, which batch synthesis lacks, a paragraph is sent again to fill a short script up,
-and the log says what that costs.
+the format `riff-16khz-16bit-mono-pcm`, which batch synthesis lacks, a paragraph is sent again to fill a short script
+up, and the log says what that costs.
 """
 
 from __future__ import annotations
