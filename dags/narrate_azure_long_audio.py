@@ -9,12 +9,13 @@ Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapt
 
 * **read** checks the form and reads the document.
 * **plan** names every paragraph by what it will sound like, looks which of them the store already holds, and packs the
-  rest into orders.
+  rest into orders. It says what they cost; over the budget of the form the run ends here.
+* **approve** waits for a person, if the form says so and the price is above its amount. A dry run ends here.
 * **synthesize** sees each order through: it adopts what Azure is already making or has made, buys what nobody has
   bought, many paragraphs with one job, and waits without holding a worker, also while 120 jobs wait or run, the most
   that this API takes.
 * **assemble** joins the clips and encodes them once.
-* **publish** writes the manifest, and so publishes the narration.
+* **publish** writes the manifest, and so publishes the narration, and holds what was billed against the estimate.
 
 Running it again on the same document buys nothing. Running it on an edited document buys the edited paragraphs. A
 retry, a clear or a crash at any point buys nothing twice. The API takes no script of 400 characters or less: where so
