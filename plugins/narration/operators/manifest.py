@@ -13,6 +13,7 @@ from narration.synthesis.estimate import price_facts
 
 if TYPE_CHECKING:
     from narration.audio.timeline import Piece, Timeline
+    from narration.services.base import SpeechService
     from narration.store import Store, StoredClip
     from narration.synthesis.planning import Plan
     from narration.synthesis.prices import Price
@@ -76,11 +77,14 @@ def laid_out(plan: Plan, clips: dict[str, StoredClip]) -> tuple[list[Piece], Tim
     return pieces, build_timeline(pieces, pauses=Pauses(**plan.pauses), sample_rate=rate)
 
 
-def manifest_of(plan: Plan, store: Store, *, audio: dict[str, Any], price: Price | None) -> dict[str, Any]:
+def manifest_of(
+    plan: Plan, store: Store, *, audio: dict[str, Any], service: SpeechService, price: Price | None
+) -> dict[str, Any]:
     """
     Describe a finished narration.
 
     :param audio: what the assembly said of its files.
+    :param service: the adapter of the account; knows what it bills beyond the paragraphs.
     :param price: the price of today, for the bill; ``None`` if none is known.
     """
     clips = clips_of(plan, store)
@@ -117,7 +121,7 @@ def manifest_of(plan: Plan, store: Store, *, audio: dict[str, Any], price: Price
         "pauses": asdict_of(plan.pauses),
         "audio": audio,
         "billed_characters": sum(paragraph["billed_characters"] for paragraph in paragraphs),
-        "bill": bill_facts(bill_of_narration(plan, clips, store), price=price),
+        "bill": bill_facts(bill_of_narration(plan, clips, store, service=service), price=price),
         "chapters": [
             {
                 "title": plan.chapter_titles[span.chapter],
@@ -138,7 +142,7 @@ def asdict_of(pauses: Any) -> dict[str, int]:
     return asdict(Pauses(**pauses))
 
 
-def bill_of_narration(plan: Plan, clips: Mapping[str, StoredClip], store: Store) -> Bill:
+def bill_of_narration(plan: Plan, clips: Mapping[str, StoredClip], store: Store, *, service: SpeechService) -> Bill:
     """
     Reconcile what a whole narration cost, whichever runs bought it, with what it was estimated to cost.
 
@@ -146,7 +150,8 @@ def bill_of_narration(plan: Plan, clips: Mapping[str, StoredClip], store: Store)
     that made nothing but clips of this narration, those included that were paid for in vain. Clips of other jobs, and
     of records that are gone, count as the store has noted them.
     """
-    characters = {paragraph.clip.clip_key: paragraph.clip.characters for paragraph in plan.paragraphs}
+    wanted = {paragraph.clip.clip_key: paragraph.clip for paragraph in plan.paragraphs}
+    characters = {key: clip.characters for key, clip in wanted.items()}
     places = {paragraph.clip.clip_key: paragraph.clip.place for paragraph in reversed(plan.paragraphs)}
     made_by = {key: clip.job_id for key, clip in clips.items()}
     order_ids = sorted({clip.order_id for clip in clips.values()} - {""})
@@ -159,8 +164,14 @@ def bill_of_narration(plan: Plan, clips: Mapping[str, StoredClip], store: Store)
             if job.job_id not in seen and job.characters is not None and set(job.clip_keys) <= set(characters)
         ]
         seen.update(job.job_id for job in whole)
-        # What a minimum length added is no part of what was narrated, and shows as what it is.
-        bill += bill_of(whole, record=record, made_by=made_by, characters=characters, places=places)
+        bill += bill_of(
+            whole,
+            record=record,
+            made_by=made_by,
+            characters=characters,
+            places=places,
+            extra=lambda keys: service.extra_characters([wanted[key] for key in keys], profile=plan.profile),
+        )
     others: dict[str, list[StoredClip]] = {}
     for clip in clips.values():
         if clip.job_id not in seen:

@@ -47,6 +47,7 @@ class PublishNarrationOperator(BaseOperator):
         self.plan_task_id = plan_task_id
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from narration.services.registry import make_service
         from narration.store import Store
         from narration.synthesis.planning import Plan
 
@@ -59,7 +60,13 @@ class PublishNarrationOperator(BaseOperator):
         if manifest is None:
             plan = Plan.from_dict(store.handed_over("plans", f"{self.assembled['plan']}.json"))
             audio = {key: value for key, value in self.assembled.items() if key not in ("narration", "plan", "reused")}
-            manifest = manifest_of(plan, store, audio=audio, price=price)
+            manifest = manifest_of(
+                plan,
+                store,
+                audio=audio,
+                service=make_service(parameters.service, parameters.connection()),
+                price=price,
+            )
             store.write_json("narrations", name, MANIFEST, value=manifest)
         bill = sum((Bill.from_dict(result["bill"]) for result in self._order_results(context)), Bill())
         audio = manifest["audio"]
