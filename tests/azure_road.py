@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +17,7 @@ from narration.synthesis.orders import WantedClip, pack
 from narration.synthesis.planning import plan_narration
 from narration.synthesis.profile import VoiceProfile
 from tests.conftest import CloudHandle
-from tests.road import Bench, generous
+from tests.road import Bench, Road, Run, generous
 
 PROFILE = VoiceProfile(
     service="azure",
@@ -134,6 +135,74 @@ class AzureBench(Bench):
         """Lose what is remembered of every order, and every claim."""
         for path in (*(self.folder / "store").rglob("*.record.json"), *(self.folder / "store").rglob("*.claim-*.json")):
             path.unlink()
+
+
+def params(**change: Any) -> dict[str, Any]:
+    """The parameters of a run of ``narrate_azure_batch``, as the form gives them."""
+    return {
+        "document": "story.txt",
+        "title": None,
+        "text_type": "auto",
+        "voice": "en-US-JennyNeural",
+        "other_voice": None,
+        "style": None,
+        "style_degree": None,
+        "role": None,
+        "rate": None,
+        "pitch": "",
+        "volume": None,
+        "output_format": "audio-24khz-160kbitrate-mono-mp3",
+        "api_version": "2024-04-01",
+        "paragraphs_per_order": 100,
+        "storage": "/data",
+        "azure_speech_conn_id": "azure_speech_default",
+        "storage_conn_id": "aws_default",
+        "paragraph_pause_ms": 500,
+        "heading_pause_ms": 900,
+        "scene_pause_ms": 1400,
+        "chapter_pause_ms": 1800,
+        **change,
+    }
+
+
+class AzureRoad(Road):
+    """
+    A run of the whole road through one of the APIs: the bench's, unless a test says ``through=`` another one.
+
+    In a format that every API makes and the tone cloud speaks.
+    """
+
+    bench: AzureBench
+    _through: str | None = None
+
+    @property
+    def service(self) -> str:  # type: ignore[override]
+        return "azure_long_audio" if self.api == "azure_long_audio" else "azure_batch"
+
+    @property
+    def api(self) -> str:
+        return self._through or self.bench.service
+
+    def params(self, **change: Any) -> dict[str, Any]:
+        version = "3.1-preview1" if self.api == "azure_batch_preview" else "2024-04-01"
+        return params(**{"output_format": "riff-24khz-16bit-mono-pcm", "api_version": version, **change})
+
+    def plan(self, run: Run, *, through: str | None = None, **change: Any) -> list[dict[str, Any]]:
+        with self._moved(through):
+            return super().plan(run, **change)
+
+    def narrate(self, run: Run, *, through: str | None = None, **change: Any) -> dict[str, Any]:
+        with self._moved(through):
+            return super().narrate(run, **change)
+
+    @contextmanager
+    def _moved(self, through: str | None) -> Iterator[None]:
+        before = self._through
+        self._through = through or before
+        try:
+            yield
+        finally:
+            self._through = before
 
 
 @pytest.fixture(params=SERVICES)

@@ -8,66 +8,13 @@ import pytest
 
 from narration.document.model import DocumentError
 from narration.hooks.azure_api import SynthesisApi
-from narration.operators.assemble import AssembleNarrationOperator
 from narration.operators.azure_cleanup import AzureSynthesisCleanupOperator
-from narration.operators.plan import PlanNarrationOperator
-from narration.operators.publish import PublishNarrationOperator
-from narration.operators.read import ReadDocumentOperator
 from narration.synthesis.azure_choice import AzureChoiceError
-from tests.azure_road import CREATE
-from tests.operators.test_parameters_azure import params
+from tests.azure_road import CREATE, AzureRoad
 from tests.road import event_of
 
-VERSIONS = {"azure_batch": "2024-04-01", "azure_batch_preview": "3.1-preview1"}
 ONLY_LONG_AUDIO = pytest.mark.parametrize("azure_bench", ["azure_long_audio"], indirect=True)
 ONLY_BATCH = pytest.mark.parametrize("azure_bench", ["azure_batch"], indirect=True)
-
-
-class AzureRoad:
-    """A run of the whole road through one of the APIs."""
-
-    def __init__(self, bench) -> None:
-        self.bench = bench
-        self.document = bench.folder / "story.txt"
-
-    @property
-    def heading(self) -> str:
-        return f"Chapter 1: The {self.bench.word}"
-
-    def write(self, *paragraphs: str) -> None:
-        self.document.write_text("\n\n".join([self.heading, *paragraphs]) + "\n")
-
-    def context(self, run, service: str, **change):
-        given = {
-            "document": str(self.document),
-            "storage": self.bench.storage,
-            "output_format": "riff-24khz-16bit-mono-pcm",
-            "api_version": VERSIONS.get(service, "2024-04-01"),
-            **change,
-        }
-        return {**run.context, "params": params(**given)}
-
-    def plan(self, run, *, service: str | None = None, **change):
-        service = service or self.bench.service
-        dag = "azure_long_audio" if service == "azure_long_audio" else "azure_batch"
-        context = self.context(run, service, **change)
-        document = ReadDocumentOperator(task_id="read", service=dag).execute(context)
-        return PlanNarrationOperator(task_id="plan", service=dag, document=document).execute(context)
-
-    def buy(self, run, *, service: str | None = None, **change):
-        """Everything that costs money."""
-        return [self.bench.see_through(order, run) for order in self.plan(run, service=service, **change)]
-
-    def narrate(self, run, *, service: str | None = None, **change):
-        results = self.buy(run, service=service, **change)
-        context = self.context(run, service or self.bench.service, **change)
-        assembled = AssembleNarrationOperator(
-            task_id="assemble", service="azure_batch", plan=run.ti.xcoms["plan"]
-        ).execute(context)
-        run.ti.results = results or None
-        return PublishNarrationOperator(
-            task_id="publish", service="azure_batch", assembled=assembled, orders_task_id="synthesize"
-        ).execute(context)
 
 
 @pytest.fixture
@@ -83,7 +30,7 @@ class TestNarrations:
         first = road.narrate(azure_bench.run("monday"))
         second = road.narrate(azure_bench.run("tuesday"))
 
-        characters = len(road.heading) + len(text)
+        characters = len(road.heading(0)) + len(text)
         assert azure_bench.billed == first["billed_characters"] == first["bought_characters_this_run"] == characters
         assert azure_bench.bought == 1
         assert (first["paragraphs"], second["bought_characters_this_run"]) == (3, 0)
@@ -114,7 +61,7 @@ class TestNarrations:
 
         assert (result["clips"], result["bought"], azure_bench.bought) == (4, 2, 2)
         # Azure bills what it spoke: the input that failed was free, and the second job is that one alone.
-        assert azure_bench.billed == sum(map(len, [road.heading, *texts]))
+        assert azure_bench.billed == sum(map(len, [road.heading(0), *texts]))
 
     def test_a_lost_reply_is_not_paid_for_twice(self, road, azure_bench):
         azure_bench.fault("drop_reply", operation=CREATE[azure_bench.service])
@@ -135,9 +82,9 @@ class TestMoving:
         road.write(azure_bench.text(1))
         before = road.narrate(azure_bench.run("monday"))
 
-        after = road.narrate(azure_bench.run("tuesday"), service=to)
+        after = road.narrate(azure_bench.run("tuesday"), through=to)
 
-        assert road.plan(azure_bench.run("wednesday"), service=to) == []
+        assert road.plan(azure_bench.run("wednesday"), through=to) == []
         assert after["bought_characters_this_run"] == 0
         assert after["mp3_uri"] == before["mp3_uri"]
 
