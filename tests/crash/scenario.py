@@ -125,6 +125,8 @@ class Scenario:
 
     def _play(self) -> None:
         self.universe.mend_cloud()
+        self._jobs_before: set[str] = set()
+        self._jobs_before = {job["id"] for job in self._jobs()}
         self._before = self.universe.bill()
         self._order_failures()
         book = write_book(self._dice, word=self._word, long=self._long)
@@ -250,7 +252,8 @@ class Scenario:
         # The later ones may not come up; the first always does where there is any.
         most = step.most if self._passed[step.name] < 3 else 1
         act = "stop" if step.act == "kill_all" else step.act
-        return {"point": step.point, "nth": self._dice.randint(1, most), "act": act}
+        nth = step.most if step.exactly else self._dice.randint(1, most)
+        return {"point": step.point, "nth": nth, "act": act}
 
     def _hit(self, attempt: Attempt, step: Step | None, action: Action) -> Hit | None:
         if step is None or not attempt.carried_out:
@@ -390,7 +393,7 @@ class Scenario:
             for service in after
             if after[service] != self._before[service]
         }
-        texts = list(dict.fromkeys(text for run in self._all_runs() for text in run.book.texts))
+        texts = list(dict.fromkeys(text for run in self.runs for text in run.book.texts))
         charged = sum(bill["characters"] for bill in self.bill.values())
         assert charged == sum(map(len, texts)), f"{charged} characters were billed for {sum(map(len, texts))}"
         for run in self.runs:
@@ -398,7 +401,7 @@ class Scenario:
         if self.service == "polly":
             assert self.bill["polly"]["jobs"] == len(texts), "Polly has other tasks than one for each clip"
         else:
-            left = [job for job in self._jobs() if not job["status"] == "Failed"]
+            left = [job for job in self._jobs() if job["status"] != "Failed"]
             assert not left, f"{len(left)} jobs were left at the service: {left}"
         self._start(self.runs[0].book)
         for _ in range(2):
@@ -411,11 +414,9 @@ class Scenario:
             self.runs[-1].take(action, attempt.outcome)
         assert self.runs[-1].mapped == [], "another run of the document would order something"
 
-    def _all_runs(self) -> list[Run]:
-        return self.runs
-
     def _jobs(self) -> list[dict[str, Any]]:
-        return self.universe.call("GET", "azure/jobs")["jobs"]
+        jobs = self.universe.call("GET", "azure/jobs")["jobs"]
+        return [job for job in jobs if job["id"] not in self._jobs_before]
 
     def _wait_until_all_is_made(self) -> None:
         """What a service charges for a job it may charge at the job's end."""

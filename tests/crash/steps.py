@@ -22,6 +22,7 @@ class Step:
     :param act: what is killed there: one of :data:`tests.crash.points.ACTS`, or ``kill_all``, which also kills a trigger
         that waits meanwhile.
     :param most: the occurrence is drawn from 1 to this.
+    :param exactly: the occurrence is not drawn; it is the one that ``most`` says.
     :param services: where there is such a step.
     """
 
@@ -30,6 +31,7 @@ class Step:
     point: str
     act: str = "kill"
     most: int = 1
+    exactly: bool = False
     services: tuple[str, ...] = SERVICES
 
 

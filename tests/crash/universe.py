@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import socket
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -22,6 +24,7 @@ REGION = "us-east-1"
 BUCKET = "narration-output"
 _CLOUD_STARTS = 40.0
 _PATIENCE = 60.0
+_DYING = 5.0
 
 
 class UniverseError(AssertionError):
@@ -122,7 +125,16 @@ class Universe:
         return True
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Talk to the cloud's admin endpoints."""
+        """Talk to the cloud's admin endpoints; one that was killed a moment ago is started again."""
+        try:
+            return self._call(method, path, body)
+        except (ConnectionError, urllib.error.URLError, http.client.HTTPException):
+            if self.cloud.wait(_DYING) is None:
+                raise
+        self.mend_cloud()
+        return self._call(method, path, body)
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         request = urllib.request.Request(
             f"{self.speech_url}/_local/{path}",
             method=method,
