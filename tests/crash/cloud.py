@@ -39,7 +39,6 @@ def speak(request: SpeechRequest) -> bytes:
 
 def preload() -> None:
     """Load what a cloud needs, before it is forked."""
-    import moto.s3.models
     import moto.server  # noqa: F401
 
     import include.local_cloud.server  # noqa: F401

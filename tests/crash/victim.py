@@ -78,7 +78,8 @@ def _form(dag: str) -> dict[str, Any]:
     """The parameters of a run for which nobody filled in the form."""
     path = Path(__file__).parents[2] / "dags" / f"{dag}.py"
     specification = importlib.util.spec_from_file_location(f"crash_{dag}", path)
-    assert specification is not None and specification.loader is not None
+    assert specification is not None
+    assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return {name: module.params[name].value for name in module.params}
