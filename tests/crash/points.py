@@ -12,6 +12,8 @@ may be a pattern (``write.*``); occurrences of all that it matches are then coun
     of a request: before anything is sent; half of it was; all of it was; an answer has arrived and nobody has looked at
     it; its head was read; half of its body was. Requests are called ``buy``, ``look`` (where does this job stand),
     ``list``, ``ask`` (voices), ``download``, ``delete`` and ``put``.
+``buy.asked``
+    a purchase is about to be put into words; no request exists yet.
 ``write.<file>.before``, ``.half``, ``.written``, ``.after``
     of a file of the store: before; half of its bytes are on the disk; all of them, under another name; it is there.
     Files are called ``document``, ``plan``, ``order``, ``claim`` (taking it), ``settled`` (what came of it), ``record``
@@ -373,6 +375,8 @@ def _wrap_files() -> None:
 def _wrap_library() -> None:
     import narration.audio.assembly
     import narration.document.reading
+    import narration.hooks.azure_speech
+    import narration.hooks.polly
     import narration.store
     import narration.triggers.jobs
 
@@ -386,6 +390,12 @@ def _wrap_library() -> None:
 
         return make
 
+    for owner, name in (
+        (narration.hooks.polly.PollyHook, "start_speech_synthesis_task"),
+        (narration.hooks.azure_speech.AzureSpeechHook, "create_batch_synthesis"),
+        (narration.hooks.azure_speech.AzureSpeechHook, "create_long_audio_synthesis"),
+    ):
+        _wrap(owner, name, before("buy.asked"))
     _wrap(narration.document.reading, "read_document", before("loaded"))
     _wrap(narration.store.Store, "clip_audio", before("assemble.clip"))
     _wrap(narration.audio.assembly, "verify_file", before("assemble.verify"))

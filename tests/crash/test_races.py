@@ -23,6 +23,7 @@ BEFORE_THE_SALE = (
     "write.intent.before",
     "write.intent.written",
     "write.intent.after",
+    "buy.asked",
 )
 AFTER_THE_SALE = ("buy.accepted", "buy.answered", "write.answer.before", "write.answer.after")
 

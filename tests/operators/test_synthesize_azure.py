@@ -275,6 +275,19 @@ class TestTwoOrdersThatShareAParagraph:
         assert bench.bought == 2
         assert bench.billed == bench.wanted(first).characters + len(alone.strip())
 
+    def test_what_an_order_bought_is_found_by_the_other_one_although_its_record_is_lost(self, bench, run, clock):
+        bench.fault("stuck_not_started", seconds=3600)
+        shared = bench.text("shared")
+        first, second = bench.order(shared, bench.text("more")), bench.order(bench.text("alone"), shared)
+        bench.first_look(first, run)
+        (bench.folder / "store" / "orders" / f"{first['order_id']}.record.json").unlink()
+        clock.forward(bench.adapter.settle_seconds + 1)
+
+        waiting = bench.first_look(second, bench.run("tuesday"))
+
+        assert len(waiting.trigger.job_ids) == 1, "the other order's job is waited for"
+        assert bench.bought == 2
+
     def test_what_another_run_came_to_know_of_is_looked_for_here_too(self, bench, run, clock):
         shared = bench.text("shared")
         first, second = bench.order(shared, bench.text("more")), bench.order(shared)
