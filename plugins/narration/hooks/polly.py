@@ -104,7 +104,7 @@ class PollyHook(AwsBaseHook):
 
     @cached_property
     def _start_client(self) -> Any:
-        client = self.get_client_type(region_name=self.region_name, config=self._single_attempt_config)
+        client: Any = self.get_client_type(region_name=self.region_name, config=self._single_attempt_config)
         client.meta.events.register(f"before-send.polly.{START}", _refuse_if_late)
         return client
 
