@@ -6,7 +6,38 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-_WORDS = ["harbour", "lantern", "window", "letter", "river", "morning", "captain", "garden", "silver", "thunder", "castle", "candle", "meadow", "journey", "whisper", "forest", "bridge", "island", "winter", "kitchen", "shadow", "engine", "copper", "violet", "saddle", "mirror", "pillow", "ticket", "rocket", "basket"]
+_WORDS = [
+    "harbour",
+    "lantern",
+    "window",
+    "letter",
+    "river",
+    "morning",
+    "captain",
+    "garden",
+    "silver",
+    "thunder",
+    "castle",
+    "candle",
+    "meadow",
+    "journey",
+    "whisper",
+    "forest",
+    "bridge",
+    "island",
+    "winter",
+    "kitchen",
+    "shadow",
+    "engine",
+    "copper",
+    "violet",
+    "saddle",
+    "mirror",
+    "pillow",
+    "ticket",
+    "rocket",
+    "basket",
+]
 _LONG_AUDIO_LETTERS = 125
 
 

@@ -106,9 +106,7 @@ class Report:
         width = max(len(step.name) for step in steps)
         lines = [" " * width + "".join(f"  {service.removeprefix('azure_'):>13}" for service in services)]
         for step in steps:
-            counts = (
-                str(self.cells[service, step.name]) if service in step.services else "-" for service in services
-            )
+            counts = (str(self.cells[service, step.name]) if service in step.services else "-" for service in services)
             lines.append(f"{step.name:<{width}}" + "".join(f"  {count:>13}" for count in counts))
         sums = (sum(count for (name, _), count in self.cells.items() if name == service) for service in services)
         lines.append(f"{'faults':<{width}}" + "".join(f"  {count:>13}" for count in sums))
@@ -243,4 +241,3 @@ def custom_steps(points: Sequence[str]) -> tuple[Step, ...]:
         point, _, nth = text.partition(":")
         found.append(Step(name=text, tasks=tasks, point=point, most=int(nth or 1), exactly=True))
     return tuple(found)
-

@@ -195,7 +195,10 @@ class Scenario:
                     # The part of a script that is bought again would be too short for one.
                     kinds = tuple(each for each in kinds if each["kind"] != "partial_failure")
                 fault = {"service": self.service, **self._dice.choice(kinds)}
-                if fault["kind"] in {"drop_reply", "error_500", "garbage_reply", "throttle"} and "operation" not in fault:
+                if (
+                    fault["kind"] in {"drop_reply", "error_500", "garbage_reply", "throttle"}
+                    and "operation" not in fault
+                ):
                     fault["operation"] = {"azure_long_audio": "CreateLongAudioSynthesis"}.get(
                         self.service, "CreateBatchSynthesis"
                     )
@@ -406,9 +409,7 @@ class Scenario:
         self._start(self.runs[0].book)
         for _ in range(2):
             (action,) = self.runs[-1].actions()
-            attempt = self.universe.begin(
-                self.folder, self.runs[-1].order_for(action, environment=self._environment())
-            )
+            attempt = self.universe.begin(self.folder, self.runs[-1].order_for(action, environment=self._environment()))
             self.universe.finish(attempt)
             assert attempt.outcome is not None
             self.runs[-1].take(action, attempt.outcome)

@@ -41,9 +41,7 @@ def set_stage(universe: Universe, tmp_path: Path, request: pytest.FixtureRequest
     def make() -> Stage:
         number = next(words)
         dice = random.Random(f"{request.node.nodeid} {number}")
-        return Stage(
-            universe=universe, folder=tmp_path / f"stage-{number}", word=f"Racewood{dice.randrange(10**7)}"
-        )
+        return Stage(universe=universe, folder=tmp_path / f"stage-{number}", word=f"Racewood{dice.randrange(10**7)}")
 
     return make
 

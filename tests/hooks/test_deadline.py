@@ -12,9 +12,7 @@ from narration.hooks.deadline import Deadline
 def clocks(monkeypatch):
     """A wall clock and a monotonic one, moved by hand."""
     clocks = SimpleNamespace(wall=1_000_000.0, steady=50.0)
-    monkeypatch.setattr(
-        deadline, "time", SimpleNamespace(time=lambda: clocks.wall, monotonic=lambda: clocks.steady)
-    )
+    monkeypatch.setattr(deadline, "time", SimpleNamespace(time=lambda: clocks.wall, monotonic=lambda: clocks.steady))
     return clocks
 
 
