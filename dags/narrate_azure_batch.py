@@ -24,7 +24,13 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
-from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
+from narration.operators.form import (
+    cost_params,
+    document_params,
+    paragraphs_per_order_param,
+    pause_params,
+    storage_param,
+)
 from narration.operators.form_azure import (
     MOST_PARAGRAPHS_PER_ORDER,
     connection_params,
@@ -55,6 +61,7 @@ params = {
         section="Clips",
     ),
     **paragraphs_per_order_param(maximum=MOST_PARAGRAPHS_PER_ORDER),
+    **cost_params(),
     **pause_params(),
     **storage_param(),
     **connection_params(),

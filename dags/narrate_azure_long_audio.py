@@ -18,7 +18,9 @@ Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapt
 
 Running it again on the same document buys nothing. Running it on an edited document buys the edited paragraphs. A
 retry, a clear or a crash at any point buys nothing twice. The API takes no script of 400 characters or less: where so
-little is left to buy, a paragraph is sent again to fill it up, and the log says what that costs.
+little is left to buy, it is bought from batch synthesis with the same connection, for exactly its own characters. In
+the format `riff-16khz-16bit-mono-pcm`, which batch synthesis lacks, a paragraph is sent again to fill a short script
+up, and the log says what that costs.
 """
 
 from __future__ import annotations
@@ -27,7 +29,13 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
+from narration.operators.form import (
+    cost_params,
+    document_params,
+    paragraphs_per_order_param,
+    pause_params,
+    storage_param,
+)
 from narration.operators.form_azure import connection_params, output_format_param, voice_params
 from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
@@ -44,6 +52,7 @@ params = {
     **voice_params(),
     **output_format_param(LONG_AUDIO_FORMATS),
     **paragraphs_per_order_param(maximum=9_000),
+    **cost_params(),
     **pause_params(),
     **storage_param(),
     **connection_params(),

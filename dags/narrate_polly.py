@@ -19,12 +19,19 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
-from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
+from narration.operators.form import (
+    cost_params,
+    document_params,
+    paragraphs_per_order_param,
+    pause_params,
+    storage_param,
+)
 from narration.operators.parameters import configured
 from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
 from narration.synthesis.polly_rules import ENGINES, LEXICON_NAME, MAX_LEXICONS, SAMPLE_RATES
 from narration.synthesis.polly_voices import LANGUAGES, VOICES
+from narration.synthesis.prices import price_list
 
 params = {
     **document_params(),
@@ -42,8 +49,7 @@ params = {
         type="string",
         enum=list(ENGINES),
         title="Engine",
-        description="Must be one of the voice's engines. USD per million characters: standard 4, neural 16, "
-        "generative 30, long-form 100.",
+        description=f"Must be one of the voice's engines. USD per million characters: {price_list('polly')}.",
         section="Voice",
     ),
     "language_code": Param(
@@ -83,6 +89,7 @@ params = {
         section="Clips",
     ),
     **paragraphs_per_order_param(),
+    **cost_params(),
     **pause_params(),
     **storage_param(),
     "output_bucket": Param(

@@ -35,11 +35,20 @@ CREATE = {
 }
 
 
+SHORT = "azure_long_audio, short"
+"""Long Audio with paragraphs that are too short for a script of its own."""
+
+
 class AzureBench(Bench):
-    """A store, a resource of Azure's at the local cloud, and orders."""
+    """
+    A store, a resource of Azure's at the local cloud, and orders.
+
+    :param service: one of :data:`SERVICES`, or :data:`SHORT`.
+    """
 
     def __init__(self, *, cloud: CloudHandle, folder: Path, service: str) -> None:
-        self.service = service
+        self.is_short = service == SHORT
+        self.service = "azure_long_audio" if self.is_short else service
         self.key = f"bench-{uuid4().hex}"
         super().__init__(cloud=cloud, folder=folder)
         self._azure_bill = self._now()
@@ -57,8 +66,21 @@ class AzureBench(Bench):
     def adapter(self) -> Any:
         return make_service(self.service, {"azure_speech_conn_id": "azure_speech_default"})
 
+    @property
+    def seller(self) -> str:
+        """The API that makes the jobs."""
+        return "azure_batch" if self.is_short else self.service
+
+    @property
+    def create(self) -> str:
+        """What the local cloud calls the operation that buys."""
+        return CREATE[self.seller]
+
     def _now(self) -> dict[str, int]:
-        return self.cloud._call("GET", "bill")[self.service]
+        """The bill of the service; what is too short for Long Audio is on that of batch synthesis."""
+        bill = self.cloud._call("GET", "bill")
+        services = [self.service, "azure_batch"] if self.service == "azure_long_audio" else [self.service]
+        return {name: sum(bill[service][name] for service in services) for name in ("jobs", "characters")}
 
     @property
     def bought(self) -> int:
@@ -69,19 +91,20 @@ class AzureBench(Bench):
         return self._now()["characters"] - self._azure_bill["characters"]
 
     def fault(self, kind: str, **more: Any) -> None:
-        self.cloud.order_fault(kind, service=self.service, **more)
+        self.cloud.order_fault(kind, service=self.seller, **more)
 
     def seed(self, **order: Any) -> None:
         """Put jobs into the resource that nobody bought."""
-        self.cloud._call("POST", "azure/jobs", {"api": self.service, "key": self.key, **order})
+        self.cloud._call("POST", "azure/jobs", {"api": self.seller, "key": self.key, **order})
 
     def empty(self) -> None:
         """Take every job out of the resource."""
-        self.cloud._call("DELETE", "azure/jobs", {"api": self.service, "key": self.key})
+        self.cloud._call("DELETE", "azure/jobs", {"api": self.seller, "key": self.key})
 
     def text(self, what: Any) -> str:
-        """A paragraph that no other test has, and long enough for a Long Audio script of its own."""
-        return f"Paragraph {what} of the story {self.word}. " + "It goes on for a while, as stories do. " * 11
+        """A paragraph that no other test has, and long enough for a Long Audio script of its own if it is to be."""
+        more = "" if self.is_short else "It goes on for a while, as stories do. " * 11
+        return f"Paragraph {what} of the story {self.word}. {more}"
 
     def clip(self, text: str, *, text_type: str = "text", profile: VoiceProfile = PROFILE) -> WantedClip:
         document = Document(

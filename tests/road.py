@@ -60,8 +60,8 @@ class TaskInstanceOfRoad(TaskInstanceInTest):
 
     results: Any = None
 
-    def xcom_pull(self, *, task_ids: str) -> Any:
-        return self.results
+    def xcom_pull(self, *, task_ids: str, key: str = "return_value") -> Any:
+        return self.results if key == "return_value" else self.xcoms.get(key)
 
 
 class Run:
@@ -231,6 +231,18 @@ class Bench:
         shutil.rmtree(self.folder / "store" / "clips", ignore_errors=True)
         for record in (self.folder / "store" / "orders").glob("*.record.json"):
             record.unlink()
+
+
+def bill(*, jobs: int, characters: int) -> dict[str, Any]:
+    """The bill of jobs that cost what was estimated, as an order hands it on."""
+    return {
+        "jobs": jobs,
+        "characters_estimated": characters,
+        "characters_billed": characters,
+        "uncounted": 0,
+        "differences": [],
+        "different": 0,
+    }
 
 
 def event_of(deferred: TaskDeferred) -> dict[str, Any]:

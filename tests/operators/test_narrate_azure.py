@@ -7,13 +7,16 @@ import logging
 import pytest
 
 from narration.document.model import DocumentError
+from narration.hooks.azure_api import SynthesisApi
 from narration.operators.assemble import AssembleNarrationOperator
+from narration.operators.azure_cleanup import AzureSynthesisCleanupOperator
 from narration.operators.plan import PlanNarrationOperator
 from narration.operators.publish import PublishNarrationOperator
 from narration.operators.read import ReadDocumentOperator
 from narration.synthesis.azure_choice import AzureChoiceError
 from tests.azure_road import CREATE
 from tests.operators.test_parameters_azure import params
+from tests.road import event_of
 
 VERSIONS = {"azure_batch": "2024-04-01", "azure_batch_preview": "3.1-preview1"}
 ONLY_LONG_AUDIO = pytest.mark.parametrize("azure_bench", ["azure_long_audio"], indirect=True)
@@ -153,15 +156,70 @@ class TestMoving:
 
 @ONLY_LONG_AUDIO
 class TestTheMinimumOfLongAudio:
-    def test_a_document_of_a_few_words_is_narrated(self, road, azure_bench, caplog):
+    def test_a_document_of_a_few_words_is_narrated_for_what_they_cost(self, road, azure_bench):
         road.document.write_text(f"Hello, {azure_bench.word}.\n")
 
-        with caplog.at_level(logging.INFO):
-            (result,) = road.buy(azure_bench.run("monday"))
+        (result,) = road.buy(azure_bench.run("monday"))
 
+        assert (result["clips"], azure_bench.bought) == (1, 1)
+        assert azure_bench.billed == len(f"Hello, {azure_bench.word}.")
+
+    def test_in_a_format_that_batch_synthesis_lacks_they_are_filled_up_and_the_log_says_what_that_costs(
+        self, road, azure_bench, caplog
+    ):
+        road.document.write_text(f"Hello, {azure_bench.word}.\n")
+
+        with caplog.at_level(logging.WARNING):
+            (result,) = road.buy(azure_bench.run("monday"), output_format="riff-16khz-16bit-mono-pcm")
+
+        words = len(f"Hello, {azure_bench.word}.")
         assert result["clips"] == 1
-        assert 400 < azure_bench.billed < 450
-        assert "narrate_azure_batch has no such minimum" in caplog.text
+        assert 400 < azure_bench.billed <= 400 + words
+        assert f"for {azure_bench.billed - words} billable characters" in caplog.text
+
+    def test_what_would_have_to_be_filled_up_in_several_orders_is_put_together_in_one(self, road, azure_bench):
+        texts = [azure_bench.text(number).strip() for number in range(6)]
+        road.write(*texts)
+        change = {"output_format": "riff-16khz-16bit-mono-pcm", "paragraphs_per_order": 2}
+        road.buy(azure_bench.run("monday"), **change)
+        edited = [f"{number} {'An edit. ' * 17}".strip() for number in range(3)]
+        before = azure_bench.billed
+        road.write(*(edited[number // 2] if number % 2 else text for number, text in enumerate(texts)))
+
+        orders = road.plan(azure_bench.run("tuesday"), **change)
+        for order in orders:
+            azure_bench.see_through(order, azure_bench.run("tuesday"))
+
+        assert len(orders) == 1
+        assert azure_bench.billed - before == sum(map(len, edited))
+        assert road.plan(azure_bench.run("wednesday"), **change) == []
+
+    def test_the_jobs_of_both_apis_stay_until_they_are_collected_and_go_then(self, road, azure_bench):
+        road.write(azure_bench.text(1))
+        first = azure_bench.run("monday")
+        road.buy(first)
+        road.write(azure_bench.text(1), f"Good night, {azure_bench.word}.")
+        run = azure_bench.run("tuesday")
+        (order,) = road.plan(run)
+        deferred = azure_bench.first_look(order, run)
+        event_of(deferred)
+
+        def clean():
+            operator = AzureSynthesisCleanupOperator(
+                task_id="clean_up",
+                targets=dict.fromkeys(SynthesisApi, 0),
+                storages=[azure_bench.storage],
+                min_age=0,
+            )
+            return operator.execute(azure_bench.run("cleaning").context)
+
+        before = clean()
+        azure_bench.resume_until_done(order, run, deferred)
+        after = clean()
+
+        assert before[SynthesisApi.LONG_AUDIO]["deleted"] == 1
+        assert before[SynthesisApi.BATCH]["kept"] == {"clips_not_in_store": 1}
+        assert after[SynthesisApi.BATCH]["deleted"] == 1
 
     def test_short_paragraphs_one_an_order_are_put_together_instead(self, road, azure_bench):
         road.write(*(f"Paragraph {number} of {azure_bench.word}." for number in range(40)))

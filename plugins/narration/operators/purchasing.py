@@ -290,7 +290,12 @@ class Buyer:
         )
         record.adopt(ledger.jobs)
         collector = Collector(
-            store=self._store, service=service, order=self._order, stored=set(self._by_key) - set(keys), log=self._log
+            store=self._store,
+            service=service,
+            order=self._order,
+            stored=set(self._by_key) - set(keys),
+            log=self._log,
+            bought_for=claim["order"],
         )
         while True:
             decision = decide(

@@ -11,7 +11,7 @@ from narration.errors import NarrationError
 
 if TYPE_CHECKING:
     from narration.hooks.deadline import Deadline
-    from narration.synthesis.orders import OrderLimits, WantedClip
+    from narration.synthesis.orders import Order, OrderLimits, WantedClip
     from narration.synthesis.planning import ServiceRules
     from narration.synthesis.profile import VoiceProfile
     from narration.synthesis.reconcile import Job
@@ -151,6 +151,25 @@ class SpeechService(ABC):
     @abstractmethod
     def order_limits(self, *, paragraphs_per_order: int) -> OrderLimits:
         """Give the limits of one order: the service's, and no more than what was asked for."""
+
+    def extra_characters(self, clips: Sequence[WantedClip], *, profile: VoiceProfile) -> int:
+        """
+        Tell how many billable characters beyond those of the clips are bought with them, if they are bought now.
+
+        :param clips: those of one order that are to be bought, in its order.
+        """
+        return 0
+
+    def combined(
+        self, orders: Sequence[Order], *, missing: Collection[str], profile: VoiceProfile
+    ) -> tuple[Order, ...]:
+        """
+        Put orders together that would cost more alone, because the service takes nothing so short.
+
+        :param orders: those of which something is to be bought, in the order of the document.
+        :param missing: keys of the clips that are to be bought.
+        """
+        return tuple(orders)
 
     @abstractmethod
     def check_unchanged(self, profile: VoiceProfile) -> None:

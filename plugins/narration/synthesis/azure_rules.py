@@ -151,7 +151,7 @@ class AzureRules:
         """
         if text_type == SSML:
             return _with_voice(parse_ssml(text, source="this paragraph"), voice=self.voice, locale=self.locale)
-        return _SOUNDLESS.sub("", _LINE_END.sub(" ", text))
+        return plain_input(text)
 
     def size(self, text: str, text_type: str) -> int:
         """Measure an input in bytes as JSON, as it is sent."""
@@ -160,6 +160,10 @@ class AzureRules:
     def billable_characters(self, text: str, text_type: str) -> int:
         """See :func:`billable_characters`."""
         return billable_characters(self.sent(text, text_type), text_type)
+
+    def character_bounds(self, text: str, text_type: str) -> tuple[int, int]:
+        count = self.billable_characters(text, text_type)
+        return count, count
 
     def objections(self, text: str, text_type: str) -> Iterator[str]:
         """Name what Azure would refuse, or leave out without a word."""
@@ -198,6 +202,11 @@ class AzureRules:
             yield f"the Long Audio API fails on <{tag}>; remove it, or use narrate_azure_batch"
         elif self.long_audio and tag in _IGNORED_BY_LONG_AUDIO:
             yield f"the Long Audio API leaves <{tag}> out without a word; remove it, or use narrate_azure_batch"
+
+
+def plain_input(text: str) -> str:
+    """Give the input that is sent for a plain paragraph: one line, without control characters."""
+    return _SOUNDLESS.sub("", _LINE_END.sub(" ", text))
 
 
 def locale_of(voice: str) -> str:

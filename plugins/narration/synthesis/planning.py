@@ -28,6 +28,9 @@ class ServiceRules(Protocol):
     def billable_characters(self, text: str, text_type: str) -> int:
         """Estimate what the service bills for a paragraph."""
 
+    def character_bounds(self, text: str, text_type: str) -> tuple[int, int]:
+        """Give the fewest and the most that the service may bill, where its rule leaves something open."""
+
     def objections(self, text: str, text_type: str) -> Iterator[str]:
         """Say why the service would refuse a paragraph; nothing if it should accept it."""
 

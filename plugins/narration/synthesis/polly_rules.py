@@ -105,6 +105,10 @@ class PollyRules:
         """See :func:`billable_characters`."""
         return billable_characters(text, text_type)
 
+    def character_bounds(self, text: str, text_type: str) -> tuple[int, int]:
+        count = billable_characters(text, text_type)
+        return count, count
+
     def objections(self, text: str, text_type: str) -> Iterator[str]:
         """Name the SSML tags and attributes that the engine, or the voice, refuses."""
         if text_type != "ssml":
