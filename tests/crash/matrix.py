@@ -111,12 +111,10 @@ class Report:
         sums = (sum(count for (name, _), count in self.cells.items() if name == service) for service in services)
         lines.append(f"{'faults':<{width}}" + "".join(f"  {count:>13}" for count in sums))
         said = ", ".join(f"{how} {count}" for how, count in self.continued.most_common())
-        lines.append(
-            f"{self.faults} faults in {self.scenarios} documents, {self.seconds:.0f} s; "
-            f"{sum(self.characters.values())} characters billed; nothing lost, nothing paid twice"
-            if not self.failures
-            else f"{self.faults} faults in {self.scenarios} documents, {self.seconds:.0f} s; FAILED: {len(self.failures)}"
-        )
+        sum_up = f"{self.faults} faults in {self.scenarios} documents, {self.seconds:.0f} s"
+        billed = f"{sum(self.characters.values())} characters billed"
+        verdict = f"FAILED: {len(self.failures)}" if self.failures else "nothing lost, nothing paid twice"
+        lines.append(f"{sum_up}; {billed}; {verdict}")
         lines.append(f"how it went on: {said}")
         return "\n".join(lines)
 

@@ -72,7 +72,7 @@ class Run:
     folder: Path
     started: float
     document: Any = None
-    plan: str = ""
+    xcoms: dict[str, Any] = field(default_factory=dict)
     mapped: list[Mapped] | None = None
     assembled: Any = None
     published: Any = None
@@ -109,9 +109,14 @@ class Run:
             "params": self.params,
             "state": str(self.folder / f"{name}.state.json"),
             "document": self.document,
-            "plan": self.plan,
+            "plan": self.xcoms.get("plan"),
             "assembled": self.assembled,
-            "results": [each.result for each in self.mapped or () if each.result is not None] or None,
+            "xcoms": {
+                "plan": self.xcoms,
+                "synthesize": {
+                    "return_value": [each.result for each in self.mapped or () if each.result is not None] or None
+                },
+            },
         }
         if action.index >= 0:
             each = self.mapped_at(action.index)
@@ -137,7 +142,7 @@ class Run:
         elif action.step == "read":
             self.document = outcome["value"]
         elif action.step == "plan":
-            self.plan = outcome["xcoms"]["plan"]
+            self.xcoms = outcome["xcoms"]
             self.mapped = [Mapped(order=order) for order in outcome["value"]]
         elif action.step == "assemble":
             self.assembled = outcome["value"]

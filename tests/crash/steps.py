@@ -19,8 +19,8 @@ class Step:
     :param name: in words.
     :param tasks: the attempts that can be hit.
     :param point: where, as :mod:`tests.crash.points` names it; ``time`` for a moment that nobody has chosen.
-    :param act: what is killed there: one of :data:`tests.crash.points.ACTS`, or ``kill_all``, which also kills a trigger
-        that waits meanwhile.
+    :param act: what is killed there: one of :data:`tests.crash.points.ACTS`, or ``kill_all``, which also kills a
+        trigger that waits meanwhile.
     :param most: the occurrence is drawn from 1 to this.
     :param exactly: the occurrence is not drawn; it is the one that ``most`` says.
     :param services: where there is such a step.

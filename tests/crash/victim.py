@@ -109,7 +109,7 @@ def _outcome(order: dict[str, Any]) -> dict[str, Any]:
 
     if order["step"] == "trigger":
         return {"kind": "event", "event": _event(order["trigger"])}
-    ti = _TaskInstance(order.get("results"))
+    ti = _TaskInstance(order.get("xcoms") or {})
     context = {
         "run_id": order["run_id"],
         "dag_run": SimpleNamespace(start_date=datetime.fromtimestamp(order["started"], UTC), run_after=None),
@@ -146,15 +146,15 @@ def _is_ours(error: Exception) -> bool:
 
 
 class _TaskInstance:
-    def __init__(self, results: Any) -> None:
+    def __init__(self, others: dict[str, dict[str, Any]]) -> None:
         self.xcoms: dict[str, Any] = {}
-        self._results = results
+        self._others = others
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
 
-    def xcom_pull(self, *args: Any, **kwargs: Any) -> Any:
-        return self._results
+    def xcom_pull(self, task_ids: str, key: str = "return_value", **_: Any) -> Any:
+        return self._others.get(task_ids, {}).get(key)
 
 
 class _StateStore:
