@@ -277,6 +277,7 @@ def run(bench: Bench) -> Run:
 
 _MODULES_WITH_A_CLOCK = (
     *(f"narration.operators.{name}" for name in ("synthesize", "purchasing", "claims", "collect")),
+    "narration.hooks.deadline",
     "narration.services.azure_common",
     "narration.triggers.jobs",
 )

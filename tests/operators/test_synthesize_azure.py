@@ -15,6 +15,7 @@ from narration.errors import NarrationError
 from narration.operators.synthesize import ParagraphRefusedError, PurchasesInVainError
 from narration.services.registry import make_service
 from narration.store import Store
+from narration.synthesis.record import OrderRecord
 from tests.azure_road import SERVICES, SHORT
 from tests.road import bill, event_of
 
@@ -285,6 +286,21 @@ class TestTwoOrdersThatShareAParagraph:
 
         assert bench.bought == 2
         assert bench.billed == bench.wanted(first).characters + len(alone.strip())
+
+    def test_what_an_order_bought_is_found_by_the_other_one_though_its_record_was_overwritten(self, bench, run, clock):
+        bench.fault("stuck_not_started", seconds=3600)
+        shared = bench.text("shared")
+        first, second = bench.order(shared, bench.text("more")), bench.order(bench.text("alone"), shared)
+        bench.first_look(first, run)
+        bench.store.write_record(first["order_id"], OrderRecord().to_dict())
+        clock.forward(bench.adapter.settle_seconds + 1)
+
+        waiting = bench.first_look(second, bench.run("tuesday"))
+
+        assert bench.bought == 2
+        assert len(waiting.trigger.job_ids) == 2, "its own job and that of the other order"
+        alone, _ = (clip.clip_key for clip in bench.wanted(second).clips)
+        assert list(bench.record(second)["purchases"].values()) == [[alone]]
 
     def test_what_another_run_came_to_know_of_is_looked_for_here_too(self, bench, run, clock):
         shared = bench.text("shared")

@@ -23,6 +23,7 @@ from narration.hooks.azure_errors import (
 )
 from narration.hooks.azure_jobs import FAILED, SUCCEEDED, AzureJob
 from narration.hooks.azure_speech import AzureSpeechHook
+from narration.hooks.deadline import Deadline
 from narration.services.azure_fetch import fetch_clips
 from narration.services.azure_names import jobs_named
 from narration.services.azure_presence import check_presence
@@ -223,8 +224,8 @@ class AzureService(SpeechService):
 
     # -- buying and fetching -------------------------------------------------------------------------------------
 
-    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile) -> Purchases:
-        until = time.monotonic() + self.settle_seconds / 2
+    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile, until: Deadline | None = None) -> Purchases:
+        until = until or Deadline.after(self.settle_seconds / 2)
         rules = self.rules(profile)
         jobs: list[Job] = []
         refused: dict[str, str] = {}
@@ -240,7 +241,7 @@ class AzureService(SpeechService):
         full = room < len(batches)
         asked = 0
         for batch in batches[:room]:
-            if time.monotonic() >= until:
+            if until.is_over:
                 break
             keys = _keys(batch)
             try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from narration.errors import NarrationError
 
 if TYPE_CHECKING:
+    from narration.hooks.deadline import Deadline
     from narration.synthesis.orders import Order, OrderLimits, WantedClip
     from narration.synthesis.planning import ServiceRules
     from narration.synthesis.profile import VoiceProfile
@@ -209,13 +210,14 @@ class SpeechService(ABC):
         """
 
     @abstractmethod
-    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile) -> Purchases:
+    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile, until: Deadline | None = None) -> Purchases:
         """
         Ask the service to make some clips, one job for each batch. The only call that costs money; never repeated
         by itself.
 
-        Sends nothing later than half of :attr:`settle_seconds` after it was called: the intent that was written
-        before it must not have lapsed when a request goes out. What there was no time for is ``throttled``.
+        :param until: nothing is sent later, and the clock is looked at last when a request is ready to go: claims and
+            intents that were written before must not have lapsed when it does, however long the process stood still
+            meanwhile. What there was no time for is ``throttled``. Default: half of :attr:`settle_seconds` from now.
         """
 
     @abstractmethod
