@@ -303,6 +303,10 @@ class TestTwoOrdersThatShareAParagraph:
         alone, _ = (clip.clip_key for clip in bench.wanted(second).clips)
         assert list(bench.record(second)["purchases"].values()) == [[alone]]
 
+        bench.cloud._call("POST", "clock", {"advance_seconds": 3600})
+        bench.resume_until_done(second, bench.run("tuesday"), waiting)
+        assert (bench.bought, bench.stored(second)) == (2, 2)
+
     def test_what_another_run_came_to_know_of_is_looked_for_here_too(self, bench, run, clock):
         shared = bench.text("shared")
         first, second = bench.order(shared, bench.text("more")), bench.order(shared)
