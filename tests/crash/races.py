@@ -28,6 +28,12 @@ class Stage:
     folder: Path
     word: str
     runs: list[Run] = field(default_factory=list, init=False)
+    _attempts: list[Attempt] = field(default_factory=list, init=False)
+
+    def close(self) -> None:
+        """End what still stands still, with whatever lock it holds."""
+        for attempt in self._attempts:
+            attempt.child.kill()
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
@@ -72,7 +78,9 @@ class Stage:
         if action.step == "trigger":
             self._until_due(action)
         environment = self.universe.environment(azure_key=f"key-{self.word}")
-        return self.universe.begin(self.folder, action.run.order_for(action, environment=environment), kill=kill)
+        attempt = self.universe.begin(self.folder, action.run.order_for(action, environment=environment), kill=kill)
+        self._attempts.append(attempt)
+        return attempt
 
     def end(self, action: Action, attempt: Attempt) -> dict[str, Any]:
         """Wait for its end, and keep what came of it as Airflow would."""
@@ -164,7 +172,7 @@ class Stage:
             if run.published is not None:
                 listen(run.published, run.book.texts)
             else:
-                again = self.start(run.service, run.book)
+                again = self.start(run.service, run.book, paragraphs_per_order=run.params["paragraphs_per_order"])
                 self.collect(again)
                 assert again.mapped == [], "something is not in the store"
                 self.runs.remove(again)

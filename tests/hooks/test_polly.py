@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import http.server
 import json
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -34,6 +38,29 @@ LEXICON = """<?xml version="1.0" encoding="UTF-8"?>
 <lexeme><grapheme>W3C</grapheme><alias>World Wide Web Consortium</alias></lexeme></lexicon>"""
 
 
+@contextmanager
+def cut_off_server() -> Iterator[str]:
+    """A server whose answers end behind their heads, as of a process that was killed while it wrote them."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.close_connection = True
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *args: Any) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.fixture
 def hook(aws_connection):
     return PollyHook()
@@ -63,6 +90,21 @@ class TestStartIsSentOnce:
             hook.start_speech_synthesis_task(**REQUEST)
 
         assert local_cloud.bill()["jobs"] == bill + 1
+
+    def test_an_answer_that_was_cut_off_before_it_said_anything_is_a_lost_one(self, monkeypatch):
+        with cut_off_server() as url:
+            services = {"polly": {"endpoint_url": url}}
+            extra = {"region_name": "us-east-1", "service_config": services}
+            connection = {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
+            monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+            hook = PollyHook()
+
+            with pytest.raises(PollyReplyLostError, match="ListSpeechSynthesisTasks"):
+                hook.start_speech_synthesis_task(**REQUEST)
+            with pytest.raises(PollyUnavailableError, match="Try again"):
+                hook.get_speech_synthesis_task("some-task")
+            with pytest.raises(PollyUnavailableError, match="Try again"):
+                list(hook.list_speech_synthesis_tasks())
 
     async def test_the_async_start_is_sent_once_too(self, hook, local_cloud):
         bill = local_cloud.bill()["jobs"]

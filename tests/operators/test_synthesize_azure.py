@@ -12,6 +12,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from narration.errors import NarrationError
+from narration.operators.purchasing import Buyer
 from narration.operators.synthesize import ParagraphRefusedError, PurchasesInVainError
 from narration.services.registry import make_service
 from narration.store import Store
@@ -302,6 +303,10 @@ class TestTwoOrdersThatShareAParagraph:
         alone, _ = (clip.clip_key for clip in bench.wanted(second).clips)
         assert list(bench.record(second)["purchases"].values()) == [[alone]]
 
+        bench.cloud._call("POST", "clock", {"advance_seconds": 3600})
+        bench.resume_until_done(second, bench.run("tuesday"), waiting)
+        assert (bench.bought, bench.stored(second)) == (2, 2)
+
     def test_what_another_run_came_to_know_of_is_looked_for_here_too(self, bench, run, clock):
         shared = bench.text("shared")
         first, second = bench.order(shared, bench.text("more")), bench.order(shared)
@@ -408,6 +413,24 @@ class TestAnotherService:
                 continue
         assert (bench._now()["jobs"] - before, bench.stored(second)) == (0, 2)
 
+    def test_what_is_claimed_there_a_moment_ago_is_waited_for_although_nothing_else_is_written(self, bench, run):
+        first, tuesday = bench.stories(2), bench.run("tuesday")
+        second, _ = self.switch(bench)
+        before = _azure_jobs(bench)
+        never_bought, overtaken = Buyer._never_bought, []
+
+        def be_overtaken(buyer, *args, **kwargs):
+            # Between the claims of the first order and its intent.
+            if not overtaken:
+                overtaken.append(bench.first_look(second, tuesday))
+            return never_bought(buyer, *args, **kwargs)
+
+        with mock.patch.object(Buyer, "_never_bought", be_overtaken):
+            bench.see_through(first, run)
+
+        assert overtaken[0].trigger.job_ids == []
+        assert (_azure_jobs(bench) - before, bench.stored(second)) == (1, 2)
+
     def test_what_failed_there_is_bought_here(self, bench, run):
         bench.fault("fail", reason="the voice was not there")
         event_of(bench.first_look(bench.stories(2), run))
@@ -426,6 +449,11 @@ class TestAnotherService:
             bench.operator(second).execute(bench.run("tuesday").context)
 
         assert bench._now()["jobs"] == before
+
+
+def _azure_jobs(bench):
+    bill = bench.cloud._call("GET", "bill")
+    return sum(bill[service]["jobs"] for service in SERVICES)
 
 
 def _unless_the_first(bench):

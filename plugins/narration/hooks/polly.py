@@ -22,6 +22,7 @@ from narration.hooks.polly_errors import (
     PollyTaskNotFoundError,
     PollyTooLateError,
     PollyWaitTimeoutError,
+    cut_off,
     translated,
 )
 from narration.hooks.polly_tasks import parse_output_uri, task_failed
@@ -153,13 +154,13 @@ class PollyHook(AwsBaseHook):
         :raises PollyReplyLostError: it may have been bought; ask :meth:`list_speech_synthesis_tasks` first.
         """
         with translated(START, aws_conn_id=self.aws_conn_id):
-            return self._start_client.start_speech_synthesis_task(**_given(api_args))["SynthesisTask"]
+            return _part(self._start_client.start_speech_synthesis_task(**_given(api_args)), "SynthesisTask", START)
 
     async def astart_speech_synthesis_task(self, **api_args: Any) -> dict[str, Any]:
         """Buy one synthesis task from an async *task*. Never from a trigger: a trigger may run twice."""
         with translated(START, aws_conn_id=self.aws_conn_id):
             async with await self._open_async_start_client() as client:
-                return (await client.start_speech_synthesis_task(**_given(api_args)))["SynthesisTask"]
+                return _part(await client.start_speech_synthesis_task(**_given(api_args)), "SynthesisTask", START)
 
     async def _open_async_start_client(self) -> Any:
         from asgiref.sync import sync_to_async
@@ -179,12 +180,12 @@ class PollyHook(AwsBaseHook):
         :raises PollyTaskNotFoundError: Polly does not know the id (any more).
         """
         with translated(GET, aws_conn_id=self.aws_conn_id):
-            return self.conn.get_speech_synthesis_task(TaskId=task_id)["SynthesisTask"]
+            return _part(self.conn.get_speech_synthesis_task(TaskId=task_id), "SynthesisTask", GET)
 
     async def aget_speech_synthesis_task(self, task_id: str, *, client: Any) -> dict[str, Any]:
         """Ask for one task from the event loop; see :meth:`get_speech_synthesis_task`."""
         with translated(GET, aws_conn_id=self.aws_conn_id):
-            return (await client.get_speech_synthesis_task(TaskId=task_id))["SynthesisTask"]
+            return _part(await client.get_speech_synthesis_task(TaskId=task_id), "SynthesisTask", GET)
 
     def list_speech_synthesis_tasks(
         self, *, status: str | None = None, max_items: int | None = None
@@ -201,7 +202,7 @@ class PollyHook(AwsBaseHook):
         with translated(LIST, aws_conn_id=self.aws_conn_id):
             paginator = self.conn.get_paginator("list_speech_synthesis_tasks")
             for page in paginator.paginate(**_given({"Status": status}), PaginationConfig=_paging(max_items)):
-                yield from page["SynthesisTasks"]
+                yield from _part(page, "SynthesisTasks", LIST)
 
     async def alist_speech_synthesis_tasks(
         self, *, client: Any, status: str | None = None, max_items: int | None = None
@@ -210,7 +211,7 @@ class PollyHook(AwsBaseHook):
         with translated(LIST, aws_conn_id=self.aws_conn_id):
             paginator = client.get_paginator("list_speech_synthesis_tasks")
             async for page in paginator.paginate(**_given({"Status": status}), PaginationConfig=_paging(max_items)):
-                for task in page["SynthesisTasks"]:
+                for task in _part(page, "SynthesisTasks", LIST):
                     yield task
 
     def wait_for_speech_synthesis_task(
@@ -282,7 +283,7 @@ class PollyHook(AwsBaseHook):
             pages = self.conn.get_paginator("describe_voices").paginate(
                 **_voice_filter(engine, language_code, include_additional_language_codes)
             )
-            return [voice for page in pages for voice in page["Voices"]]
+            return [voice for page in pages for voice in _part(page, "Voices", VOICES)]
 
     async def adescribe_voices(
         self,
@@ -297,7 +298,7 @@ class PollyHook(AwsBaseHook):
             pages = client.get_paginator("describe_voices").paginate(
                 **_voice_filter(engine, language_code, include_additional_language_codes)
             )
-            return [voice async for page in pages for voice in page["Voices"]]
+            return [voice async for page in pages for voice in _part(page, "Voices", VOICES)]
 
     # ---- lexicons
 
@@ -375,6 +376,13 @@ def _refuse_if_late(**_: Any) -> None:
             "The start was ready too late, because credentials, the connection or the machine itself took too long. "
             "It was not sent and nothing was bought; the task asks again later."
         )
+
+
+def _part(answer: dict[str, Any], name: str, operation: str) -> Any:
+    """Take out of an answer what it must hold; one that was cut off behind its head holds nothing."""
+    if name not in answer:
+        raise cut_off(operation, missing=name)
+    return answer[name]
 
 
 def _given(members: dict[str, Any]) -> dict[str, Any]:

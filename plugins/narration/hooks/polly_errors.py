@@ -163,6 +163,11 @@ def _from_answer(error: Exception, operation: str) -> NarrationError:
     return kind(f"Polly refused {operation}: {code}: {said} {remedy}", code)
 
 
+def cut_off(operation: str, *, missing: str) -> NarrationError:
+    """Give the error for an answer that says that all is well and lacks what it must hold."""
+    return _from_silence(EOFError(f"the answer has no {missing}"), operation)
+
+
 def _from_silence(error: Exception, operation: str) -> NarrationError:
     what = f"{type(error).__name__}: {str(error)[:_LONGEST_MESSAGE]}"
     if operation == START:

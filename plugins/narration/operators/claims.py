@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from narration.synthesis.keys import job_key
+from narration.synthesis.orders import Order
 from narration.synthesis.reconcile import Job, JobState
 from narration.synthesis.record import OrderRecord
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _MOST_VANISHED = 100
+_MOST_ATTEMPTS = 100
 
 
 @dataclass(kw_only=True)
@@ -143,8 +146,19 @@ class Claims:
     def _job(self, claim: Mapping[str, Any]) -> Job:
         """Read the job of a claim; which clips a job with many of them makes stands in its order's record."""
         data = claim["job"]
-        keys = self._purchases_of(claim["order"]).get(data["job_key"]) if data["job_key"] else None
+        keys = None
+        if data["job_key"]:
+            keys = self._purchases_of(claim["order"]).get(data["job_key"]) or self._whole(
+                claim["order"], data["job_key"]
+            )
         return Job(**{**data, "clip_keys": keys or tuple(data["clip_keys"]), "state": JobState(data["state"])})
+
+    def _whole(self, order_id: str, name: str) -> tuple[str, ...] | None:
+        """Give the clips of another order if a purchase was for all of them, which its name tells: it is their hash."""
+        order = Order.from_dict(self.store.read_order(order_id))
+        clips = tuple(clip.clip_key for clip in order.clips)
+        names = (job_key(order=order_id, clip_keys=clips, attempt=number) for number in range(_MOST_ATTEMPTS))
+        return clips if name in names else None
 
     def settle(self, keys: Iterable[str], *, jobs: Iterable[Job], lost: Collection[str], now: float) -> None:
         """Write down what came of the claims: a job or doubt; a claim from which nothing came is given back."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -258,7 +258,7 @@ class Buyer:
 
         The sound is the same, so what is finished there is fetched from there, and what is being made is waited for.
 
-        :param claims: the claim of each clip.
+        :param claims: the claim of each clip; one that is younger than that service's doubt is believed.
         :return: the clips that are not being made there either.
         """
         groups: dict[str, list[str]] = {}
@@ -268,7 +268,7 @@ class Buyer:
         for keys in groups.values():
             claim = claims[keys[0]]
             try:
-                free.extend(self._from_account(claim, keys=keys, bought=bought))
+                free.extend(self._from_account({key: claims[key] for key in keys}, bought=bought))
             except NarrationError as error:
                 kind = PermanentNarrationError if isinstance(error, PermanentNarrationError) else NarrationError
                 raise kind(
@@ -277,9 +277,11 @@ class Buyer:
                 ) from error
         return free
 
-    def _from_account(self, claim: Mapping[str, Any], *, keys: Collection[str], bought: Bought) -> list[str]:
+    def _from_account(self, claims: Mapping[str, Mapping[str, Any]], *, bought: Bought) -> list[str]:
         from narration.services.registry import make_service
 
+        keys = tuple(claims)
+        claim = claims[keys[0]]
         service = make_service(claim["service"], claim["connection"])
         record = OrderRecord.from_dict(self._store.read_record(claim["order"]))
         ledger = service.find_jobs(
@@ -289,6 +291,10 @@ class Buyer:
             intended=record.intended(keys) if service.hidden_inputs else {},
         )
         record.adopt(ledger.jobs)
+        # Whoever claimed a clip a moment ago may be about to write down what it buys, and to buy it.
+        since = self._looked_at - service.settle_seconds
+        just_claimed = {key for key, each in claims.items() if not each.get("job") and each["at"] > since}
+        unsettled = just_claimed.union(record.unsettled(now=self._looked_at, settle_seconds=service.settle_seconds))
         collector = Collector(
             store=self._store,
             service=service,
@@ -302,7 +308,7 @@ class Buyer:
                 wanted=tuple(keys),
                 stored=bought.stored,
                 jobs=record.judged(record.jobs.values(), grace=self._grace),
-                unsettled=record.unsettled(now=self._looked_at, settle_seconds=service.settle_seconds),
+                unsettled=unsettled,
             )
             todo = [job for job in decision.collect if job.job_id not in record.missing_since]
             if not todo:
