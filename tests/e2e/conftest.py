@@ -249,24 +249,37 @@ class RunningAirflow:
 
     def backfill(self, dag_id: str, *, first: str, last: str, conf: dict[str, Any], at_once: int) -> None:
         """
-        Do what ``airflow backfill create`` does.
+        Do what ``airflow backfill create`` does, and switch the Dag on, which until then is not.
+
+        Creating a backfill is many writes, and on SQLite Airflow gives up in their midst when the scheduler writes
+        too. What there is of it is then called off and done again, as a person would have to.
 
         :param first: the first day, such as ``2026-01-01``; ``last`` is the last one.
         :param at_once: how many of its runs may be under way.
         """
-        self.session.await_dag(dag_id)
+        self.session.supervisor.wait_until(
+            lambda: patiently(lambda: self.api.dag(dag_id)) is not None, timeout=180, what=f"Reading the Dag {dag_id}"
+        )
         command = ["backfill", "create", "--dag-id", dag_id, "--from-date", first, "--to-date", last]
         command += ["--dag-run-conf", json.dumps(conf), "--max-active-runs", str(at_once)]
-        done = subprocess.run(
-            [sys.executable, "-m", "airflow", *command],
-            cwd=self.layout.state,
-            env=airflow_environment(self._environment, layout=self.layout, ports=self.ports),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        for _ in range(5):
+            done = subprocess.run(
+                [sys.executable, "-m", "airflow", *command],
+                cwd=self.layout.state,
+                env=airflow_environment(self._environment, layout=self.layout, ports=self.ports),
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            if "database is locked" not in done.stderr:
+                break
+            for begun in self.api.request("GET", "/api/v2/backfills", query={"dag_id": dag_id})["backfills"]:
+                if begun["completed_at"] is None:
+                    patiently(lambda begun=begun: self.api.request("PUT", f"/api/v2/backfills/{begun['id']}/cancel"))
+            command += ["--reprocess-behavior", "failed"]
         if done.returncode:
             pytest.fail(f"airflow {' '.join(command)}: {done.stderr[-2000:]}")
+        self.session.await_dag(dag_id)
 
     def error(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> str:
         """The message of the exception that failed the last attempt of a task."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from include.commands.rest import RestError
 from narration.store import SUFFIXES
 
-_AUDIO = frozenset(f".{suffix}" for suffix in SUFFIXES.values())
+_AUDIO = rf"\.({'|'.join(sorted(set(SUFFIXES.values())))})$"
 _BUSY = (0, 500, 503)
 
 
@@ -43,8 +44,10 @@ class Outside:
         bill = patiently(lambda: self._airflow.session.cloud.request("GET", "/_local/bill"))
         return sum(charged["jobs"] for charged in bill.values())
 
-    def files(self, folder: str) -> frozenset[Path]:
-        return frozenset((self._airflow.store / folder).rglob("*"))
+    def files(self, folder: str) -> frozenset[str]:
+        """The files of a folder of the store and of the folders in it."""
+        # Several times faster than pathlib, and asked for many times a second.
+        return frozenset(f"{path}/{name}" for path, _, names in os.walk(self._airflow.store / folder) for name in names)
 
     def intents(self) -> frozenset[tuple[str, str]]:
         """The purchases that are begun and not answered: order and clip."""
@@ -53,15 +56,12 @@ class Outside:
             found.update((record.name, key) for key in json.loads(record.read_text())["intents"])
         return frozenset(found)
 
-    def bare_audio(self) -> frozenset[Path]:
-        """Clips of which the audio is there and the facts are not."""
-        files = self.files("clips")
-        return frozenset(path for path in files if path.suffix in _AUDIO and path.with_suffix(".json") not in files)
-
-    def unpublished(self, suffix: str) -> frozenset[Path]:
+    def unpublished(self, suffix: str) -> frozenset[str]:
         """Finished files of narrations that have no manifest."""
         files = self.files("narrations")
-        return frozenset(path for path in files if path.suffix == suffix and path.parent / "manifest.json" not in files)
+        return frozenset(
+            path for path in files if path.endswith(suffix) and f"{os.path.dirname(path)}/manifest.json" not in files
+        )
 
     def waiting(self) -> frozenset[tuple[Any, ...]]:
         """The task instances that wait without a worker."""
@@ -116,22 +116,25 @@ def _something_gone(earlier: Iterable[Any], now: Iterable[Any]) -> bool:
     return bool(frozenset(earlier) - frozenset(now))
 
 
-def _in(folder: str, *, has: str) -> Callable[[Outside], frozenset[Path]]:
-    return lambda outside: frozenset(path for path in outside.files(folder) if has in path.name)
+def _in(folder: str, *, like: str) -> Callable[[Outside], frozenset[str]]:
+    pattern = re.compile(like)
+    return lambda outside: frozenset(path for path in outside.files(folder) if pattern.search(path))
 
 
 DELETED = Moment(name="a job was deleted at Azure", look=Outside.azure_jobs, came=_something_gone)
 
 MOMENTS = (
-    Moment(name="a document was read", look=_in("documents", has=".json"), came=_something_new, begins_anew=True),
-    Moment(name="a plan was written", look=_in("plans", has=".json"), came=_something_new, begins_anew=True),
-    Moment(name="a clip was claimed", look=_in("clips", has=".claim-"), came=_something_new, begins_anew=True),
+    Moment(name="a document was read", look=_in("documents", like=r"\.json$"), came=_something_new, begins_anew=True),
+    Moment(name="a plan was written", look=_in("plans", like=r"\.json$"), came=_something_new, begins_anew=True),
+    Moment(
+        name="a clip was claimed", look=_in("clips", like=r"\.claim-1\.json$"), came=_something_new, begins_anew=True
+    ),
     Moment(name="an intent was written", look=Outside.intents, came=_something_new, begins_anew=True),
     Moment(name="the bill grew", look=Outside.jobs, came=lambda earlier, now: now > earlier, begins_anew=True),
     Moment(name="a task was deferred", look=Outside.waiting, came=_something_new, every=0.2),
     Moment(name="a trigger fired", look=Outside.waiting, came=_something_gone, every=0.2),
-    Moment(name="audio came without facts", look=Outside.bare_audio, came=_something_new),
-    Moment(name="a clip entered the store", look=_in("clips", has=".json"), came=_something_new),
+    Moment(name="audio was written", look=_in("clips", like=_AUDIO), came=_something_new),
+    Moment(name="a clip entered the store", look=_in("clips", like=r"/\w+\.json$"), came=_something_new),
     Moment(name="an MP3 without manifest", look=lambda o: o.unpublished(".mp3"), came=_something_new),
     Moment(name="an M4B without manifest", look=lambda o: o.unpublished(".m4b"), came=_something_new),
     DELETED,

@@ -53,7 +53,7 @@ AZURE = ("azure_batch", "azure_batch_preview", "azure_long_audio")
 RETENTION = "azure_retention"
 CLEAN = {"long_audio_target": 0, "batch_target": 0, "batch_preview_target": 0, "min_age_minutes": 0}
 
-_MOMENT_SECONDS = 30.0
+_MOMENT_SECONDS = 45.0
 _WAITS_TOO_LONG_FROM_ATTEMPT = 3
 _MOST_CLEARS = 3
 
@@ -91,14 +91,15 @@ class Storm:
         self._tell = tell
         self._seed = seed
         self._at_once = at_once
-        self._dice = random.Random(seed)
-        self._desk = Desk(airflow=airflow, folder=folder, dice=self._dice)
+        # One for each decision: how long something takes must not change what comes next.
+        self._dice, self._cards, pen = (random.Random(f"{seed} {use}") for use in ("dice", "cards", "pen"))
+        self._desk = Desk(airflow=airflow, folder=folder, dice=pen)
         self._outside = Outside(airflow)
         self._begun = time.monotonic()
         self._before = self._bill()
         self._polly_before = self._polly_tasks()
         self._decided: set[tuple[Any, ...]] = set()
-        self._kinds = self._endlessly(KINDS)
+        self._kinds = _endlessly(KINDS, random.Random(f"{seed} kinds"))
         self._cleaning: list[str] = []
         self.works: list[Work] = []
         self.faults: list[Fault] = []
@@ -110,16 +111,14 @@ class Storm:
         """
         Let so many faults come, and wait until all works are done.
 
-        :param backfills: the kinds of backfills that get under way in between.
+        :param backfills: the kinds of backfills that get under way with the first documents.
         """
         weighted = list(itertools.chain(*([target] * times for target, times in TARGETS.items())))
         # However few faults there are: each of these first.
-        targets = itertools.chain(self._dice.sample(FIRST, len(FIRST)), self._endlessly(weighted))
-        moments = self._endlessly([*MOMENTS, None, None])
-        begin_backfill = {number * faults // (len(backfills) + 1): kind for number, kind in enumerate(backfills)}
-        for number in range(faults):
-            if number in begin_backfill:
-                self.works.append(self._desk.backfill(begin_backfill[number]))
+        targets = itertools.chain(self._cards.sample(FIRST, len(FIRST)), _endlessly(weighted, self._cards))
+        moments = _endlessly([*MOMENTS, None, None], random.Random(f"{self._seed} moments"))
+        self.works += [self._desk.backfill(kind) for kind in backfills]
+        for _ in range(faults):
             self._tend()
             self._strike(next(targets), next(moments))
             if self._dice.random() < 0.3:
@@ -332,12 +331,11 @@ class Storm:
                 lines.append(f"{work.name}, {run_id}: {dict(states)}")
         return "\n".join(lines)
 
-    def _endlessly(self, deck: Sequence[T]) -> Iterator[T]:
-        """Deal the cards of a deck, and shuffle it whenever it is through: all come by, in any order."""
-        while True:
-            shuffled = list(deck)
-            self._dice.shuffle(shuffled)
-            yield from shuffled
+
+def _endlessly(deck: Sequence[T], dice: random.Random) -> Iterator[T]:
+    """Deal the cards of a deck, and shuffle it whenever it is through: all come by, in any order."""
+    while True:
+        yield from dice.sample(deck, len(deck))
 
 
 def _name(job: dict[str, Any]) -> str:
