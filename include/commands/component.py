@@ -54,6 +54,10 @@ def run(arguments: Sequence[str]) -> None:
         from sqlalchemy.engine import Engine
 
         keep_event_loop_going(Engine, seconds=_EVENT_LOOP_WAITS_SECONDS)
+    if tuple(arguments[:1]) == ("scheduler",):
+        from airflow.executors.local_executor import LocalExecutor
+
+        give_up_lost_tasks(LocalExecutor)
     sys.argv = ["airflow", *arguments]
     from setproctitle import setproctitle
 
@@ -123,6 +127,25 @@ def _patience(connection: sqlite3.Connection) -> int:
     """How long a connection waits for a lock (milliseconds)."""
     with contextlib.closing(connection.execute("PRAGMA busy_timeout")) as cursor:
         return int(cursor.fetchone()[0])
+
+
+def give_up_lost_tasks(executor: Any) -> None:
+    """
+    Have an executor let go of tasks that were queued for too long (``[scheduler] task_queued_timeout``).
+
+    A worker of Airflow's LocalExecutor that is killed after it took a task and before the task began takes the
+    knowledge of it along: the task stays queued and its place among the workers stays taken for as long as the
+    scheduler lives, because this executor alone has no answer when the scheduler wants to queue it anew. Should the
+    task be with a worker after all, only one of the two attempts is let in by the API server.
+
+    :param executor: the class of the executor.
+    """
+
+    def revoke_task(self: Any, *, ti: Any) -> None:
+        self.running.discard(ti.key)
+        self.queued_tasks.pop(ti.key, None)
+
+    executor.revoke_task = revoke_task
 
 
 def prepare() -> None:

@@ -1,4 +1,4 @@
-"""How long the processes of Airflow wait for each other at SQLite."""
+"""What our own start of Airflow changes: how long its processes wait at SQLite, and tasks that died with a worker."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
-from include.commands.component import keep_event_loop_going
+from include.commands.component import give_up_lost_tasks, keep_event_loop_going
 
 PATIENCE = 20
 
@@ -80,3 +81,21 @@ def test_other_threads_wait_on_even_with_a_connection_that_the_event_loop_has_us
     release.join()
     holder.close()
     assert written(database) == ["from the loop", "from a thread"]
+
+
+def test_a_task_that_died_with_its_worker_before_it_began_gives_its_place_back() -> None:
+    from airflow.executors.local_executor import LocalExecutor
+    from airflow.models.taskinstancekey import TaskInstanceKey
+
+    class Executor(LocalExecutor):
+        pass
+
+    give_up_lost_tasks(Executor)
+    lost, other = (TaskInstanceKey("dag", "task", "run", 1, number) for number in (0, 1))
+    executor = Executor(parallelism=4)
+    executor.running = {lost, other}
+
+    executor.revoke_task(ti=SimpleNamespace(key=lost))
+
+    assert executor.running == {other}
+    assert executor.slots_available == 3
