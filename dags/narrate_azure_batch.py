@@ -5,12 +5,13 @@ Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapt
 
 * **read** checks the form and reads the document.
 * **plan** names every paragraph by what it will sound like, looks which of them the store already holds, and packs the
-  rest into orders.
+  rest into orders. It says what they cost; over the budget of the form the run ends here.
+* **approve** waits for a person, if the form says so and the price is above its amount. A dry run ends here.
 * **synthesize** sees each order through: it adopts what Azure is already making or has made, buys what nobody has
   bought, many paragraphs with one job, and waits without holding a worker, also while the service has no room for
   another job.
 * **assemble** joins the clips and encodes them once.
-* **publish** writes the manifest, and so publishes the narration.
+* **publish** writes the manifest, and so publishes the narration, and holds what was billed against the estimate.
 
 Running it again on the same document buys nothing. Running it on an edited document buys the edited paragraphs. A
 retry, a clear or a crash at any point buys nothing twice. When a job fails for some paragraphs, only those are bought
@@ -24,7 +25,13 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
-from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
+from narration.operators.form import (
+    cost_params,
+    document_params,
+    paragraphs_per_order_param,
+    pause_params,
+    storage_param,
+)
 from narration.operators.form_azure import (
     MOST_PARAGRAPHS_PER_ORDER,
     connection_params,
@@ -55,6 +62,7 @@ params = {
         section="Clips",
     ),
     **paragraphs_per_order_param(maximum=MOST_PARAGRAPHS_PER_ORDER),
+    **cost_params(),
     **pause_params(),
     **storage_param(),
     **connection_params(),

@@ -9,16 +9,19 @@ Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapt
 
 * **read** checks the form and reads the document.
 * **plan** names every paragraph by what it will sound like, looks which of them the store already holds, and packs the
-  rest into orders.
+  rest into orders. It says what they cost; over the budget of the form the run ends here.
+* **approve** waits for a person, if the form says so and the price is above its amount. A dry run ends here.
 * **synthesize** sees each order through: it adopts what Azure is already making or has made, buys what nobody has
   bought, many paragraphs with one job, and waits without holding a worker, also while 120 jobs wait or run, the most
   that this API takes.
 * **assemble** joins the clips and encodes them once.
-* **publish** writes the manifest, and so publishes the narration.
+* **publish** writes the manifest, and so publishes the narration, and holds what was billed against the estimate.
 
 Running it again on the same document buys nothing. Running it on an edited document buys the edited paragraphs. A
 retry, a clear or a crash at any point buys nothing twice. The API takes no script of 400 characters or less: where so
-little is left to buy, a paragraph is sent again to fill it up, and the log says what that costs.
+little is left to buy, it is bought from batch synthesis with the same connection, for exactly its own characters. In
+the format `riff-16khz-16bit-mono-pcm`, which batch synthesis lacks, a paragraph is sent again to fill a short script
+up, and the log says what that costs.
 """
 
 from __future__ import annotations
@@ -27,7 +30,13 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
+from narration.operators.form import (
+    cost_params,
+    document_params,
+    paragraphs_per_order_param,
+    pause_params,
+    storage_param,
+)
 from narration.operators.form_azure import connection_params, output_format_param, voice_params
 from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
@@ -44,6 +53,7 @@ params = {
     **voice_params(),
     **output_format_param(LONG_AUDIO_FORMATS),
     **paragraphs_per_order_param(maximum=9_000),
+    **cost_params(),
     **pause_params(),
     **storage_param(),
     **connection_params(),

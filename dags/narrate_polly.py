@@ -5,11 +5,12 @@ Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapt
 
 * **read** checks the form and reads the document.
 * **plan** names every paragraph by what it will sound like, looks which of them the store already holds, and packs the
-  rest into orders.
+  rest into orders. It says what they cost; over the budget of the form the run ends here.
+* **approve** waits for a person, if the form says so and the price is above its amount. A dry run ends here.
 * **synthesize** sees each order through: it adopts what Polly is already making or has made, buys what nobody has
   bought, and waits without holding a worker.
 * **assemble** joins the clips and encodes them once.
-* **publish** writes the manifest, and so publishes the narration.
+* **publish** writes the manifest, and so publishes the narration, and holds what was billed against the estimate.
 
 Running it again on the same document buys nothing. Running it on an edited document buys the edited paragraphs. A
 retry, a clear or a crash at any point buys nothing twice.
@@ -19,12 +20,19 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
-from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
+from narration.operators.form import (
+    cost_params,
+    document_params,
+    paragraphs_per_order_param,
+    pause_params,
+    storage_param,
+)
 from narration.operators.parameters import configured
 from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
 from narration.synthesis.polly_rules import ENGINES, LEXICON_NAME, MAX_LEXICONS, SAMPLE_RATES
 from narration.synthesis.polly_voices import LANGUAGES, VOICES
+from narration.synthesis.prices import price_list
 
 params = {
     **document_params(),
@@ -42,8 +50,7 @@ params = {
         type="string",
         enum=list(ENGINES),
         title="Engine",
-        description="Must be one of the voice's engines. USD per million characters: standard 4, neural 16, "
-        "generative 30, long-form 100.",
+        description=f"Must be one of the voice's engines. USD per million characters: {price_list('polly')}.",
         section="Voice",
     ),
     "language_code": Param(
@@ -83,6 +90,7 @@ params = {
         section="Clips",
     ),
     **paragraphs_per_order_param(),
+    **cost_params(),
     **pause_params(),
     **storage_param(),
     "output_bucket": Param(

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 # Airflow reads these when it is first imported, which is after this file.
-_AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="narration-tests-")
+# Threads that nobody can stop may still write into it when the process ends.
+_AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="narration-tests-", ignore_cleanup_errors=True)
 os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME.name
 # What the processes of a machine share, such as the counts of rate limits, lies in its temporary folder.
 os.environ["TMPDIR"] = tempfile.tempdir = os.path.join(_AIRFLOW_HOME.name, "tmp")

@@ -39,6 +39,7 @@ class Outcome:
     :param state: of the Dag run: ``success`` or ``failed``.
     :param result: what ``publish`` handed on.
     :param plan: the summary that ``plan`` handed on.
+    :param note: what a run that published nothing says of itself: a dry run, or one that was rejected.
     :param elapsed: since following began (seconds).
     """
 
@@ -48,6 +49,7 @@ class Outcome:
     plan: Mapping[str, Any]
     failures: tuple[Failure, ...]
     elapsed: float
+    note: str = ""
 
 
 def unfinished_run(session: Session, *, dag_id: str, conf: Mapping[str, Any]) -> str | None:
@@ -156,7 +158,12 @@ class Follower:
             plan=self._plan or {},
             failures=() if state == "success" else self._failures(),
             elapsed=time.monotonic() - self._begun,
+            note="" if result or state != "success" else self._note(),
         )
+
+    def _note(self) -> str:
+        said = (self._api.xcom(self._dag_id, self._run_id, task, "run_note") for task in ("approve", "plan"))
+        return str(next(filter(None, said), ""))
 
     def _failures(self) -> tuple[Failure, ...]:
         failed = [ti for ti in self._api.task_instances(self._dag_id, self._run_id) if ti["state"] == "failed"]

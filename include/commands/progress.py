@@ -13,6 +13,7 @@ from typing import Any, TextIO
 _STAGES = {
     "read": "Reading the document",
     "plan": "Planning",
+    "approve": "Checking the price",
     "synthesize": "Narrating",
     "assemble": "Joining the audio",
     "publish": "Publishing",
@@ -78,7 +79,8 @@ def measure(
     known = list(orders)
     synthesis = [ti for ti in listed if ti["task_id"] == "synthesize" and ti.get("map_index", -1) >= 0]
     paragraphs = int(plan["paragraphs"]) if plan else 0
-    to_buy = int(plan.get("to_buy", 0)) if plan else 0
+    # What was bought before and is not fetched yet is not in the store either.
+    to_buy = int(plan.get("to_buy", 0)) + int(plan.get("on_order", 0)) if plan else 0
     bought = min(to_buy, sum(int(order.get("done", 0)) for order in known))
     if plan and synthesis and all(ti["state"] == "success" for ti in synthesis):
         bought = to_buy
@@ -99,6 +101,8 @@ def measure(
 def _stage(run: Mapping[str, Any], instances: list[Mapping[str, Any]]) -> str:
     if run.get("state") == "queued" or not instances:
         return "Waiting for the scheduler"
+    if any(ti.get("state") == "awaiting_input" for ti in instances):
+        return "Waiting for somebody to approve the price, in the UI under Required Actions"
     unfinished = {ti["task_id"] for ti in instances if ti.get("state") not in _FINISHED}
     for task, words in _STAGES.items():
         if task in unfinished:

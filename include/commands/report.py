@@ -33,7 +33,7 @@ def success(outcome: Outcome, *, local: bool) -> str:
     """
     result = outcome.result
     if not result:
-        return f"The run {outcome.run_id} succeeded in {clock(outcome.elapsed)}."
+        return outcome.note or f"The run {outcome.run_id} succeeded in {clock(outcome.elapsed)}."
     length = _length(float(result.get("duration_seconds", 0)))
     lines = [f"“{result.get('title', '')}” is narrated: {length}, in {clock(outcome.elapsed)}.", ""]
     lines += [

@@ -114,6 +114,7 @@ class StoredClip:
     :param job_id: the job that made it.
     :param characters: billable characters.
     :param characters_reported: whether the service counted them (otherwise they are an estimate).
+    :param order_id: the order whose record knows the job; empty for clips from before this was noted.
     """
 
     clip_key: str
@@ -126,6 +127,7 @@ class StoredClip:
     job_id: str
     characters: int
     characters_reported: bool
+    order_id: str = ""
 
 
 class Store:

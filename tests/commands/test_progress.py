@@ -46,6 +46,16 @@ def test_paragraphs_in_the_store_count_as_done() -> None:
     assert progress.billed_characters == 1000
 
 
+def test_what_was_bought_before_and_is_not_fetched_yet_is_not_done() -> None:
+    progress = progress_of(instance("synthesize", "running", map_index=0), plan={**PLAN, "to_buy": 20, "on_order": 40})
+    assert progress.paragraphs_done == 40
+
+
+def test_a_run_that_waits_for_a_person_says_so_and_where() -> None:
+    progress = progress_of(instance("plan", "success"), instance("approve", "awaiting_input"), plan=PLAN)
+    assert "Required Actions" in progress.stage
+
+
 def test_all_paragraphs_are_done_when_all_orders_are() -> None:
     progress = progress_of(
         instance("synthesize", "success", map_index=0),

@@ -38,6 +38,11 @@ def test_success_tells_where_the_audio_lies_its_length_size_and_price() -> None:
     ]
 
 
+def test_a_run_that_published_nothing_says_why() -> None:
+    dry = Outcome(run_id="manual__1", state="success", result={}, plan={}, failures=(), elapsed=9.0, note="Dry run.")
+    assert report.success(dry, local=True) == "Dry run."
+
+
 def test_real_money_is_not_called_free() -> None:
     assert report.success(outcome(**RESULT), local=False).endswith("Billed: 11,234 characters.")
 

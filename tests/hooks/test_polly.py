@@ -8,6 +8,7 @@ import pytest
 
 from narration.errors import PermanentNarrationError
 from narration.hooks import polly
+from narration.hooks.deadline import Deadline
 from narration.hooks.polly import PollyHook
 from narration.hooks.polly_errors import (
     PollyArgumentError,
@@ -17,6 +18,7 @@ from narration.hooks.polly_errors import (
     PollyTaskFailedError,
     PollyTaskNotFoundError,
     PollyThrottledError,
+    PollyTooLateError,
     PollyUnavailableError,
     PollyWaitTimeoutError,
 )
@@ -78,6 +80,23 @@ class TestStartIsSentOnce:
 
         assert config.read_timeout == 7
         assert config.retries == {"mode": "standard", "total_max_attempts": 1}
+
+    @pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+    def test_what_is_ready_too_late_is_not_sent(self, local_cloud, aws_connection, monkeypatch, mode):
+        slow = local_cloud.connection(config_kwargs={"retries": {"mode": mode}})
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(slow))
+        calls = local_cloud.calls("StartSpeechSynthesisTask")
+        hook = PollyHook()
+
+        with hook.starts_until(Deadline.after(0)), pytest.raises(PollyTooLateError, match="nothing was bought"):
+            hook.start_speech_synthesis_task(**REQUEST)
+
+        assert local_cloud.calls("StartSpeechSynthesisTask") == calls
+        assert hook.start_speech_synthesis_task(**REQUEST)["TaskId"]
+
+    @pytest.mark.parametrize(("asked", "taken"), [({}, 5), ({"connect_timeout": 50}, 5), ({"connect_timeout": 2}, 2)])
+    def test_it_is_connected_soon_or_not_at_all(self, aws_connection, asked, taken):
+        assert PollyHook(config=asked)._start_client.meta.config.connect_timeout == taken
 
     def test_reading_calls_keep_the_retries_of_the_connection(self, hook, local_cloud):
         task_id = hook.start_speech_synthesis_task(**REQUEST)["TaskId"]

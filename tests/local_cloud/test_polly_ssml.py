@@ -142,3 +142,11 @@ def test_the_refusal_names_the_place() -> None:
 def test_escaped_text_is_billed_by_its_code_points(text: str) -> None:
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     assert billable_characters_of_ssml(f"<speak><p>{escaped}</p></speak>", entities="decoded") == len(text)
+
+
+@pytest.mark.parametrize("reference", ["&amp;", "&#233;", "&#x1F600;", "&#127;", "&#x85;", "&#xFDD0;"])
+def test_a_reference_counts_as_the_one_character_that_it_stands_for(reference):
+    ssml = f"<speak>a{reference}b</speak>"
+
+    assert billable_characters_of_ssml(ssml, entities="decoded") == 3
+    assert billable_characters_of_ssml(ssml, entities="raw") == 2 + len(reference)

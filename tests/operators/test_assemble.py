@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from narration.operators.assemble import NarrationHoleError, slug_of
+from narration.operators.assemble import slug_of
+from narration.operators.manifest import NarrationHoleError
 from narration.store import StoreError
 
 

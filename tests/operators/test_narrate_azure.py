@@ -7,64 +7,14 @@ import logging
 import pytest
 
 from narration.document.model import DocumentError
-from narration.operators.assemble import AssembleNarrationOperator
-from narration.operators.plan import PlanNarrationOperator
-from narration.operators.publish import PublishNarrationOperator
-from narration.operators.read import ReadDocumentOperator
+from narration.hooks.azure_api import SynthesisApi
+from narration.operators.azure_cleanup import AzureSynthesisCleanupOperator
 from narration.synthesis.azure_choice import AzureChoiceError
-from tests.azure_road import CREATE
-from tests.operators.test_parameters_azure import params
+from tests.azure_road import CREATE, AzureRoad
+from tests.road import event_of
 
-VERSIONS = {"azure_batch": "2024-04-01", "azure_batch_preview": "3.1-preview1"}
 ONLY_LONG_AUDIO = pytest.mark.parametrize("azure_bench", ["azure_long_audio"], indirect=True)
 ONLY_BATCH = pytest.mark.parametrize("azure_bench", ["azure_batch"], indirect=True)
-
-
-class AzureRoad:
-    """A run of the whole road through one of the APIs."""
-
-    def __init__(self, bench) -> None:
-        self.bench = bench
-        self.document = bench.folder / "story.txt"
-
-    @property
-    def heading(self) -> str:
-        return f"Chapter 1: The {self.bench.word}"
-
-    def write(self, *paragraphs: str) -> None:
-        self.document.write_text("\n\n".join([self.heading, *paragraphs]) + "\n")
-
-    def context(self, run, service: str, **change):
-        given = {
-            "document": str(self.document),
-            "storage": self.bench.storage,
-            "output_format": "riff-24khz-16bit-mono-pcm",
-            "api_version": VERSIONS.get(service, "2024-04-01"),
-            **change,
-        }
-        return {**run.context, "params": params(**given)}
-
-    def plan(self, run, *, service: str | None = None, **change):
-        service = service or self.bench.service
-        dag = "azure_long_audio" if service == "azure_long_audio" else "azure_batch"
-        context = self.context(run, service, **change)
-        document = ReadDocumentOperator(task_id="read", service=dag).execute(context)
-        return PlanNarrationOperator(task_id="plan", service=dag, document=document).execute(context)
-
-    def buy(self, run, *, service: str | None = None, **change):
-        """Everything that costs money."""
-        return [self.bench.see_through(order, run) for order in self.plan(run, service=service, **change)]
-
-    def narrate(self, run, *, service: str | None = None, **change):
-        results = self.buy(run, service=service, **change)
-        context = self.context(run, service or self.bench.service, **change)
-        assembled = AssembleNarrationOperator(
-            task_id="assemble", service="azure_batch", plan=run.ti.xcoms["plan"]
-        ).execute(context)
-        run.ti.results = results or None
-        return PublishNarrationOperator(
-            task_id="publish", service="azure_batch", assembled=assembled, orders_task_id="synthesize"
-        ).execute(context)
 
 
 @pytest.fixture
@@ -80,7 +30,7 @@ class TestNarrations:
         first = road.narrate(azure_bench.run("monday"))
         second = road.narrate(azure_bench.run("tuesday"))
 
-        characters = len(road.heading) + len(text)
+        characters = len(road.heading(0)) + len(text)
         assert azure_bench.billed == first["billed_characters"] == first["bought_characters_this_run"] == characters
         assert azure_bench.bought == 1
         assert (first["paragraphs"], second["bought_characters_this_run"]) == (3, 0)
@@ -111,7 +61,7 @@ class TestNarrations:
 
         assert (result["clips"], result["bought"], azure_bench.bought) == (4, 2, 2)
         # Azure bills what it spoke: the input that failed was free, and the second job is that one alone.
-        assert azure_bench.billed == sum(map(len, [road.heading, *texts]))
+        assert azure_bench.billed == sum(map(len, [road.heading(0), *texts]))
 
     def test_a_lost_reply_is_not_paid_for_twice(self, road, azure_bench):
         azure_bench.fault("drop_reply", operation=CREATE[azure_bench.service])
@@ -132,9 +82,9 @@ class TestMoving:
         road.write(azure_bench.text(1))
         before = road.narrate(azure_bench.run("monday"))
 
-        after = road.narrate(azure_bench.run("tuesday"), service=to)
+        after = road.narrate(azure_bench.run("tuesday"), through=to)
 
-        assert road.plan(azure_bench.run("wednesday"), service=to) == []
+        assert road.plan(azure_bench.run("wednesday"), through=to) == []
         assert after["bought_characters_this_run"] == 0
         assert after["mp3_uri"] == before["mp3_uri"]
 
@@ -153,15 +103,70 @@ class TestMoving:
 
 @ONLY_LONG_AUDIO
 class TestTheMinimumOfLongAudio:
-    def test_a_document_of_a_few_words_is_narrated(self, road, azure_bench, caplog):
+    def test_a_document_of_a_few_words_is_narrated_for_what_they_cost(self, road, azure_bench):
         road.document.write_text(f"Hello, {azure_bench.word}.\n")
 
-        with caplog.at_level(logging.INFO):
-            (result,) = road.buy(azure_bench.run("monday"))
+        (result,) = road.buy(azure_bench.run("monday"))
 
+        assert (result["clips"], azure_bench.bought) == (1, 1)
+        assert azure_bench.billed == len(f"Hello, {azure_bench.word}.")
+
+    def test_in_a_format_that_batch_synthesis_lacks_they_are_filled_up_and_the_log_says_what_that_costs(
+        self, road, azure_bench, caplog
+    ):
+        road.document.write_text(f"Hello, {azure_bench.word}.\n")
+
+        with caplog.at_level(logging.WARNING):
+            (result,) = road.buy(azure_bench.run("monday"), output_format="riff-16khz-16bit-mono-pcm")
+
+        words = len(f"Hello, {azure_bench.word}.")
         assert result["clips"] == 1
-        assert 400 < azure_bench.billed < 450
-        assert "narrate_azure_batch has no such minimum" in caplog.text
+        assert 400 < azure_bench.billed <= 400 + words
+        assert f"for {azure_bench.billed - words} billable characters" in caplog.text
+
+    def test_what_would_have_to_be_filled_up_in_several_orders_is_put_together_in_one(self, road, azure_bench):
+        texts = [azure_bench.text(number).strip() for number in range(6)]
+        road.write(*texts)
+        change = {"output_format": "riff-16khz-16bit-mono-pcm", "paragraphs_per_order": 2}
+        road.buy(azure_bench.run("monday"), **change)
+        edited = [f"{number} {'An edit. ' * 17}".strip() for number in range(3)]
+        before = azure_bench.billed
+        road.write(*(edited[number // 2] if number % 2 else text for number, text in enumerate(texts)))
+
+        orders = road.plan(azure_bench.run("tuesday"), **change)
+        for order in orders:
+            azure_bench.see_through(order, azure_bench.run("tuesday"))
+
+        assert len(orders) == 1
+        assert azure_bench.billed - before == sum(map(len, edited))
+        assert road.plan(azure_bench.run("wednesday"), **change) == []
+
+    def test_the_jobs_of_both_apis_stay_until_they_are_collected_and_go_then(self, road, azure_bench):
+        road.write(azure_bench.text(1))
+        first = azure_bench.run("monday")
+        road.buy(first)
+        road.write(azure_bench.text(1), f"Good night, {azure_bench.word}.")
+        run = azure_bench.run("tuesday")
+        (order,) = road.plan(run)
+        deferred = azure_bench.first_look(order, run)
+        event_of(deferred)
+
+        def clean():
+            operator = AzureSynthesisCleanupOperator(
+                task_id="clean_up",
+                targets=dict.fromkeys(SynthesisApi, 0),
+                storages=[azure_bench.storage],
+                min_age=0,
+            )
+            return operator.execute(azure_bench.run("cleaning").context)
+
+        before = clean()
+        azure_bench.resume_until_done(order, run, deferred)
+        after = clean()
+
+        assert before[SynthesisApi.LONG_AUDIO]["deleted"] == 1
+        assert before[SynthesisApi.BATCH]["kept"] == {"clips_not_in_store": 1}
+        assert after[SynthesisApi.BATCH]["deleted"] == 1
 
     def test_short_paragraphs_one_an_order_are_put_together_instead(self, road, azure_bench):
         road.write(*(f"Paragraph {number} of {azure_bench.word}." for number in range(40)))

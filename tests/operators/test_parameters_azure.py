@@ -6,34 +6,7 @@ import pytest
 
 from narration.operators.parameters import NarrationParameters, ParameterError
 from narration.synthesis.azure_choice import AzureChoiceError
-
-
-def params(**change: Any) -> dict[str, Any]:
-    """The parameters of a run of ``narrate_azure_batch``, as the form gives them."""
-    return {
-        "document": "story.txt",
-        "title": None,
-        "text_type": "auto",
-        "voice": "en-US-JennyNeural",
-        "other_voice": None,
-        "style": None,
-        "style_degree": None,
-        "role": None,
-        "rate": None,
-        "pitch": "",
-        "volume": None,
-        "output_format": "audio-24khz-160kbitrate-mono-mp3",
-        "api_version": "2024-04-01",
-        "paragraphs_per_order": 100,
-        "storage": "/data",
-        "azure_speech_conn_id": "azure_speech_default",
-        "storage_conn_id": "aws_default",
-        "paragraph_pause_ms": 500,
-        "heading_pause_ms": 900,
-        "scene_pause_ms": 1400,
-        "chapter_pause_ms": 1800,
-        **change,
-    }
+from tests.azure_road import params
 
 
 def read(service: str = "azure_batch", **change: Any) -> NarrationParameters:

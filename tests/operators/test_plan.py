@@ -34,10 +34,21 @@ class TestPlanning:
             "paragraphs": 4,
             "clips": 4,
             "stored": 0,
+            "on_order": 0,
             "to_buy": 4,
             "characters": characters,
+            "characters_stored": 0,
+            "characters_on_order": 0,
             "characters_to_buy": characters,
+            "characters_to_buy_at_least": characters,
+            "characters_to_buy_at_most": characters,
             "orders": 1,
+            "currency": "USD",
+            "price_per_million": 16.0,
+            "price_source": "Amazon Polly, neural: AWS's price page",
+            "price_as_of": "2026-10-07",
+            "amount_to_buy": pytest.approx(characters * 16 / 1e6),
+            "amount_to_buy_at_most": pytest.approx(characters * 16 / 1e6),
         }
 
     def test_paragraphs_are_packed_as_the_form_says(self, road, run, bench):

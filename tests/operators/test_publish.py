@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from narration.operators.assemble import NarrationHoleError
+from narration.operators.manifest import NarrationHoleError
+from tests.road import bill
 
 
 def manifest_of(bench, result) -> dict:
@@ -89,10 +90,76 @@ def test_what_this_run_bought_is_summed_over_its_orders_however_many_there_are(r
     for order in road.plan(run):
         bench.see_through(order, run)
     assembled = road.assemble(run)
-    one, two = {"bought_characters": 5}, {"bought_characters": 7}
+    one, two = ({"bill": bill(jobs=1, characters=count)} for count in (5, 7))
 
     for results, expected in ((None, 0), (one, 5), ([one, two], 12), ([one, None], 5), ([], 0)):
         assert road.publish(run, assembled, results)["bought_characters_this_run"] == expected
+
+
+class TestTheBill:
+    def test_stands_in_the_manifest_in_xcom_and_in_the_note(self, road, run, bench):
+        road.write(bench.text(1), bench.text(2))
+
+        result = road.narrate(run)
+
+        expected = {
+            **bill(jobs=3, characters=bench.billed),
+            "currency": "USD",
+            "price_per_million": 16.0,
+            "price_source": "Amazon Polly, neural: AWS's price page",
+            "price_as_of": "2026-10-07",
+            "amount_billed": pytest.approx(bench.billed * 16 / 1e6),
+        }
+        assert manifest_of(bench, result)["bill"] == expected
+        assert run.ti.xcoms["bill"] == {**expected, "characters_planned": bench.billed}
+        assert run.ti.xcoms["run_note"].startswith(f"The service billed {bench.billed} characters, USD 0.00")
+
+    def test_a_job_that_failed_and_was_billed_is_named_with_its_reason(self, road, run, bench):
+        bench.cloud.order_fault("fail", reason="The voice was hoarse.", match_text="Paragraph 1")
+        road.write(bench.text(1), bench.text(2))
+
+        result = road.narrate(run)
+
+        for facts in (manifest_of(bench, result)["bill"], run.ti.xcoms["bill"]):
+            (difference,) = facts["differences"]
+            assert (difference["characters_estimated"], difference["characters_billed"]) == (0, len(bench.text(1)))
+            assert difference["reason"] == "The voice was hoarse."
+            assert difference["paragraphs"] == [f"{road.heading(0)}, paragraph 2 (line 3 of story.txt)"]
+            assert facts["characters_billed"] == bench.billed
+        assert difference["job_id"] in run.ti.xcoms["run_note"]
+
+    def test_a_run_that_only_fetches_what_another_one_bought_bought_nothing(self, road, run, bench):
+        road.write(bench.text(1))
+        (order,) = road.plan(run)
+        bench.first_look(order, run)
+        tuesday = bench.run("tuesday")
+
+        result = road.narrate(tuesday)
+
+        assert result["bought_characters_this_run"] == tuesday.ti.xcoms["bill"]["characters_planned"] == 0
+        assert manifest_of(bench, result)["bill"]["characters_billed"] == bench.billed
+        assert tuesday.ti.xcoms["run_note"].startswith("This run bought nothing")
+
+    def test_the_manifest_reconciles_what_several_runs_bought(self, road, run, bench):
+        texts = [bench.text(number) for number in range(4)]
+        road.write(*texts[:2])
+        road.narrate(run)
+        road.write(*texts)
+
+        facts = manifest_of(bench, road.narrate(bench.run("tuesday")))["bill"]
+
+        assert (facts["jobs"], facts["characters_billed"], facts["differences"]) == (5, bench.billed, [])
+
+    def test_clips_whose_records_are_gone_count_as_the_store_noted_them(self, road, run, bench):
+        road.write(bench.text(1))
+        for order in road.plan(run):
+            bench.see_through(order, run)
+        for record in (bench.folder / "store" / "orders").glob("*.record.json"):
+            record.unlink()
+
+        facts = manifest_of(bench, road.publish(run, road.assemble(run), None))["bill"]
+
+        assert (facts["jobs"], facts["characters_billed"], facts["differences"]) == (2, bench.billed, [])
 
 
 def test_a_narration_is_not_published_when_a_clip_has_gone_meanwhile(road, run, bench):

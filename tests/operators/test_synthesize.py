@@ -26,7 +26,7 @@ from narration.operators.synthesize import (
 from narration.services.polly import PollyService
 from narration.store import Store, StoreError
 from tests.conftest import BUCKET, SECRET
-from tests.road import LIST, START, event_of
+from tests.road import LIST, START, bill, event_of
 
 
 class Killed(BaseException):
@@ -45,6 +45,7 @@ class TestTheUsualCourse:
         result = bench.see_through(order, run)
 
         characters = bench.wanted(order).characters
+        assert result.pop("bill") == bill(jobs=3, characters=characters)
         assert result == {"order_id": order["order_id"], "clips": 3, "bought": 3, "bought_characters": characters}
         assert (bench.bought, bench.billed) == (3, characters)
         assert bench.stored(order) == 3

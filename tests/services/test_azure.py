@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
 
 from narration.hooks.azure_errors import AzureJobNotFoundError, AzureSpeechAuthError
+from narration.hooks.deadline import Deadline
+from narration.hooks.windows import SharedWindow
 from narration.services.registry import make_service
 from narration.synthesis.azure_choice import AzureChoiceError
 from narration.synthesis.azure_voices import VOICES
@@ -151,6 +156,24 @@ class TestBuying:
 
         assert (purchases.jobs, purchases.full, azure_bench.bought) == ((), False, 0)
         assert set(purchases.throttled) == set(keys_of(*wanted))
+
+    def test_what_would_be_sent_too_late_is_not_bought(self, azure_bench):
+        wanted = [batch(azure_bench, azure_bench.text(number)) for number in range(2)]
+
+        purchases = azure_bench.adapter.buy(wanted, profile=PROFILE, until=Deadline.after(0))
+
+        assert (purchases.jobs, purchases.lost, azure_bench.bought) == ((), (), 0)
+        assert set(purchases.throttled) == set(keys_of(*wanted))
+
+    def test_a_request_that_waited_too_long_for_its_turn_is_not_sent(self, azure_bench, monkeypatch):
+        wanted = batch(azure_bench, azure_bench.text(1))
+        until = Deadline.after(60)
+        monkeypatch.setattr(SharedWindow, "turn", _stood_still(monkeypatch))
+
+        purchases = azure_bench.adapter.buy([wanted], profile=PROFILE, until=until)
+
+        assert (purchases.jobs, purchases.lost, azure_bench.bought) == ((), (), 0)
+        assert set(purchases.throttled) == set(keys_of(wanted))
 
     def test_a_full_queue_is_told_from_a_rate_that_is_too_high(self, azure_bench):
         azure_bench.seed(count=azure_bench.adapter.max_active_jobs, status="NotStarted")
@@ -295,3 +318,17 @@ class TestLostReplies:
         assert set(purchases.lost) == set(keys_of(wanted))
         ledger = azure_bench.adapter.find_jobs(wanted.clips, known=(), listed_at=None, intended=intended(wanted))
         assert (ledger.jobs, ledger.listed, azure_bench.bought) == ((), True, 0)
+
+
+def _stood_still(monkeypatch):
+    """A turn that comes after the machine was suspended for an hour."""
+    turn = SharedWindow.turn
+
+    @contextmanager
+    def late_turn(self):
+        with turn(self):
+            suspended = SimpleNamespace(time=lambda: time.time() + 3600, monotonic=time.monotonic)
+            monkeypatch.setattr("narration.hooks.deadline.time", suspended)
+            yield
+
+    return late_turn

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import replace
 
 import pytest
@@ -19,14 +18,12 @@ from tests.services.azure_purchases import (
     BY_NAME,
     GET,
     LIST,
-    ONLY_LONG_AUDIO,
     WITH_SUMMARY,
     batch,
     bought,
     calls,
     finished,
     intended,
-    keys_of,
 )
 
 
@@ -214,41 +211,6 @@ class TestFetching:
         for decoded, job in jobs:
             (clip,) = azure_bench.adapter.fetch(finished(azure_bench, job))
             assert decode_clip(clip.data, audio_format=decoded.audio_format, sample_rate=decoded.sample_rate).size
-
-
-@ONLY_LONG_AUDIO
-class TestTheMinimumOfLongAudio:
-    def test_a_short_document_is_filled_up_and_gets_its_own_audio_alone(self, azure_bench, caplog):
-        wanted = batch(azure_bench, f"Hello, {azure_bench.word}.", f"Good night, {azure_bench.word}.")
-
-        with caplog.at_level(logging.INFO):
-            (job,) = bought(azure_bench, wanted)
-        clips = list(azure_bench.adapter.fetch(job))
-
-        assert job.state is JobState.SUCCEEDED
-        assert [clip.clip_key for clip in clips] == list(keys_of(wanted))
-        assert all(clip.data for clip in clips)
-        own = sum(clip.characters for clip in wanted.clips)
-        assert 400 < azure_bench.billed <= 400 + len(wanted.clips[0].text)
-        assert f"for {azure_bench.billed - own} billable characters" in caplog.text
-
-    def test_it_is_filled_up_in_ssml_too(self, azure_bench):
-        wanted = batch(azure_bench, f"<speak><p>Hello, {azure_bench.word}.</p></speak>", text_type="ssml")
-
-        (job,) = bought(azure_bench, wanted)
-
-        (clip,) = azure_bench.adapter.fetch(job)
-        assert clip.data
-        assert azure_bench.billed > 400
-
-    def test_a_filled_up_job_that_nobody_remembers_is_adopted_with_its_clips_alone(self, azure_bench):
-        wanted = batch(azure_bench, f"Hello, {azure_bench.word}.")
-        bought(azure_bench, wanted)
-
-        (job,) = azure_bench.adapter.find_jobs(wanted.clips, known=(), listed_at=None, intended=intended(wanted)).jobs
-        clips = azure_bench.adapter.fetch(finished(azure_bench, job))
-
-        assert [clip.clip_key for clip in clips] == list(keys_of(wanted))
 
 
 class TestWaiting:

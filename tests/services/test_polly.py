@@ -8,8 +8,9 @@ from unittest import mock
 import pytest
 
 from narration.errors import NarrationError
+from narration.hooks.deadline import Deadline
 from narration.hooks.polly import PollyHook
-from narration.services.base import AudioMissingError
+from narration.services.base import AudioMissingError, Batch
 from narration.services.polly import PollyService
 from narration.services.polly_preflight import BucketError
 from narration.services.registry import make_service
@@ -18,7 +19,7 @@ from narration.synthesis.polly_choice import VoiceChoiceError
 from narration.synthesis.polly_rules import START_PER_SECOND
 from narration.synthesis.reconcile import Job, JobState
 from tests.conftest import BUCKET
-from tests.road import LIST
+from tests.road import LIST, PROFILE
 
 LEXICON = """<?xml version="1.0" encoding="UTF-8"?>
 <lexicon version="1.0" xmlns="http://www.w3.org/2005/01/pronunciation-lexicon" alphabet="ipa" xml:lang="en-US">
@@ -254,6 +255,16 @@ class TestALaggingService:
         known = self.known(2, age=73 * 3600)
 
         assert service().find_jobs(self.wanted(known), known=known, listed_at=None, intended={}).jobs == ()
+
+
+def test_what_would_be_sent_too_late_is_not_bought(bench):
+    clips = [bench.clip(bench.text(number)) for number in range(3)]
+    batches = [Batch(job_key="", clips=(clip,)) for clip in clips]
+
+    purchases = service().buy(batches, profile=PROFILE, until=Deadline.after(0))
+
+    assert (purchases.jobs, purchases.lost, bench.bought) == ((), (), 0)
+    assert set(purchases.throttled) == {clip.clip_key for clip in clips}
 
 
 class TestQuotas:

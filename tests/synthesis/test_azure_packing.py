@@ -10,11 +10,13 @@ from narration.synthesis.azure_packing import (
     LONG_AUDIO_LIMITS,
     PREVIEW_LIMITS,
     JobLimits,
+    combine,
     divide,
     filler,
+    script_length,
 )
-from narration.synthesis.azure_rules import AzureRules, billable_characters
-from narration.synthesis.orders import WantedClip
+from narration.synthesis.azure_rules import AzureRules, billable_characters, script_characters
+from narration.synthesis.orders import Order, OrderLimits, WantedClip, pack
 from tests.synthesis.test_azure_rules import profile
 
 RULES = AzureRules(profile=profile(), long_audio=False)
@@ -92,6 +94,70 @@ class TestLimits:
 
     def test_nothing_is_divided_into_nothing(self):
         assert divide([], rules=RULES, limits=SMALL) == []
+
+
+class TestOrdersOfWhichLittleIsToBeBought:
+    """Four orders of ten paragraphs of fifty characters each: none is short as a whole."""
+
+    @pytest.fixture
+    def orders(self) -> tuple[Order, ...]:
+        return pack(clips(40), profile=profile(), limits=OrderLimits(clips=10), account="long audio")
+
+    def combined(self, orders, missing):
+        keys = {orders[order].clips[position].clip_key for order, position in missing}
+        wanted = [order for order in orders if any(clip.clip_key in keys for clip in order.clips)]
+        return combine(wanted, missing=keys, account="long audio")
+
+    def test_those_that_are_long_enough_stay_what_they_are(self, orders):
+        everything = [(order, position) for order in range(4) for position in range(10)]
+
+        assert self.combined(orders, everything) == orders
+
+    def test_one_alone_stays_what_it_is_however_short(self, orders):
+        assert self.combined(orders, [(1, 3)]) == (orders[1],)
+
+    def test_several_become_one_that_holds_what_is_missing_alone_in_its_order(self, orders):
+        (order,) = self.combined(orders, [(0, 3), (2, 1), (3, 9)])
+
+        assert [clip.text[:5] for clip in order.clips] == ["00003", "00021", "00039"]
+        assert self.combined(orders, [(0, 3), (2, 1), (3, 9)]) == (order,)
+        assert order.order_id not in {each.order_id for each in orders}
+
+    def test_they_are_put_together_until_they_are_long_enough_and_no_further(self, orders):
+        five = [(order, position) for order in (0, 1) for position in range(5)]
+        rest = [(order, position) for order in (2, 3) for position in range(5)]
+
+        combined = self.combined(orders, [*five, *rest])
+
+        assert [len(order.clips) for order in combined] == [10, 10]
+        assert all(script_length(order.clips) > 400 for order in combined)
+
+    def test_what_is_left_over_at_the_end_goes_with_those_before_it(self, orders):
+        whole = [(0, position) for position in range(10)]
+
+        (order,) = self.combined(orders, [*whole, (3, 0)])
+
+        assert len(order.clips) == 11
+
+    def test_text_and_ssml_are_no_help_to_each_other(self):
+        words = "<speak><p>" + "Hello again. " * 50 + "</p></speak>"
+        text = pack(clips(2), profile=profile(), limits=OrderLimits(clips=10), account="x")
+        ssml = pack([clip(words, text_type="ssml")], profile=profile(), limits=OrderLimits(clips=10), account="x")
+        more = pack(clips(12)[2:], profile=profile(), limits=OrderLimits(clips=10), account="x")
+        orders = (*text, *ssml, *more)
+
+        combined = combine(orders, missing={each.clip_key for order in orders for each in order.clips}, account="x")
+
+        assert [len(order.clips) for order in combined] == [13]
+
+    @pytest.mark.parametrize(
+        ("text", "text_type"),
+        [("世界 and\tmore\x00\n", "text"), ("<speak><p>世界 <mark name='x'/>and <break/></p></speak>", "ssml")],
+    )
+    def test_a_clip_is_as_long_as_what_is_sent_for_it(self, text, text_type):
+        sent = RULES.sent(text, text_type)
+
+        assert script_length([clip(text, text_type=text_type)]) == script_characters(sent, text_type)
 
 
 class TestLongAudio:

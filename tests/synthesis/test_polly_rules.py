@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
-
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given
-from hypothesis import strategies as st
 
 from narration.synthesis.polly_choice import check_choice
 from narration.synthesis.polly_rules import (
     ENGINES,
     SAMPLE_RATES,
     PollyRules,
-    billable_characters,
     default_sample_rate,
 )
 from narration.synthesis.polly_voices import VOICES
 from tests.conftest import BUCKET
-
-TEXTS = {
-    "Latin": "It is a truth universally acknowledged.",
-    "Latin with white space": "  It is   a truth.\n\n",
-    "decomposed": "cafe\u0301 n\u0303 o\u0308",
-    "composed": "café ñ ö",
-    "Han": "世界上最好的故事",
-    "kana": "むかしむかし、アルプス",
-    "Hangul": "옛날 옛적에 한 소녀가",
-    "emoji": "a \U0001f600 b \U0001f468\u200d\U0001f469\u200d\U0001f467 c",
-    "flags": "\U0001f1e6\U0001f1f9 and \U0001f1e8\U0001f1ed",
-    "combining": "a\u0300\u0301\u0302\u0303",
-    "signs": "5 < 6 & 7 > 2 \"so\" 'they' say",
-    "Arabic": "كان يا ما كان",
-    "beyond the BMP": "\U00020000\U0001d54f",
-}
-SSML = {
-    "plain": "<speak>Hello</speak>",
-    "entities": "<speak>Fish &amp; chips &lt;3 &gt; &quot;x&quot; &apos;y&apos;</speak>",
-    "numbers": "<speak>&#233;&#x1F600;</speak>",
-    "nested": '<speak>He <prosody rate="slow">said <break time="1s"/> it</prosody> again.</speak>',
-    "attributes": '<speak><sub alias="World Wide Web">WWW</sub> <say-as interpret-as="date">1/2</say-as></speak>',
-    "an attribute with >": '<speak><sub alias="a > b">c</sub></speak>',
-    "white space": "<speak>\n  Hello  <p> there </p>\n</speak>",
-    **{f"{name} in SSML": f"<speak>{escape(text)}</speak>" for name, text in TEXTS.items()},
-}
-CASES = [pytest.param(text, "text", id=name) for name, text in TEXTS.items()]
-CASES += [pytest.param(text, "ssml", id=name) for name, text in SSML.items()]
 
 
 def start(bench, *, text: str, text_type: str, engine: str = "standard", voice: str = "Joanna", **more) -> dict:
@@ -62,20 +29,6 @@ def refusal(bench, **arguments) -> str | None:
     except ClientError as error:
         return error.response["Error"]["Code"]
     return None
-
-
-class TestBillableCharacters:
-    @pytest.mark.parametrize(("text", "text_type"), CASES)
-    def test_the_estimate_is_what_the_service_counts_and_bills(self, bench, text, text_type):
-        task = start(bench, text=text, text_type=text_type)
-
-        assert billable_characters(text, text_type) == task["RequestCharacters"] == bench.billed
-
-    @given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])))
-    def test_markup_around_a_text_is_free(self, text):
-        ssml = f'<speak><prosody rate="slow"><p>{escape(text)}</p></prosody><break time="1s"/></speak>'
-
-        assert billable_characters(ssml, "ssml") == billable_characters(text, "text") == len(text)
 
 
 class TestSize:

@@ -7,7 +7,8 @@ import re
 PLAIN_TEXT, SSML = "PlainText", "SSML"
 # Hanzi, kanji and hanja count twice; kana and Hangul do not.
 _HAN = re.compile(
-    "[\u2e80-\u2fdf\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]"
+    "[\u2e80-\u2e99\u2e9b-\u2ef3\u2f00-\u2fd5\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufa6d\ufa70-\ufad9\U00020000-\U000323af]"
 )
 # Declarations and processing instructions, and <speak> and <voice> of any prefix, cost nothing. Inside a tag, a quoted
 # value may contain ">".

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
 from xml.parsers import expat
@@ -53,6 +52,8 @@ _PERCENT = re.compile(r"([+-]?)(\d+(?:\.\d+)?)%")
 _MARKUP = re.compile(
     r"<!--.*?-->|<!\[CDATA\[(?P<text>.*?)\]\]>|<\?.*?\?>|<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.DOTALL
 )
+# In well-formed XML nothing else begins with "&".
+_REFERENCE = re.compile(r"&[^&;]*;")
 
 
 def check_ssml(text: str, *, engine: str, voice: Voice) -> None:
@@ -87,7 +88,7 @@ def billable_characters_of_ssml(text: str, *, entities: str) -> int:
 
 
 def _length(text: str, entities: str) -> int:
-    return len(text) if entities == "raw" or "&" not in text else len(html.unescape(text))
+    return len(text) if entities == "raw" else len(_REFERENCE.sub("x", text))
 
 
 def _invalid(detail: str) -> PollyError:

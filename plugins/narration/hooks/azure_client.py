@@ -6,7 +6,6 @@ import asyncio
 from asyncio import sleep as pause_async
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
-from time import monotonic
 from time import sleep as pause
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from narration.hooks.azure_identity import AsyncTokenSource, TokenSource
 from narration.hooks.azure_retry import repeating
 from narration.hooks.azure_transport import AsyncTransport, SyncTransport
 from narration.hooks.azure_wire import AzureAnswer, AzureRequest, bearer_header, key_header
+from narration.hooks.deadline import Deadline
 from narration.hooks.windows import SharedWindow, shared_window
 
 Result = TypeVar("Result")
@@ -32,8 +32,8 @@ class SyncClient:
     :param timeout: seconds to wait for a connection and for each part of an answer.
     """
 
-    creates_until: float | None = None
-    """When the last request that buys may be sent (:func:`time.monotonic`); ``None`` for any time."""
+    creates_until: Deadline | None = None
+    """When the last request that buys may be sent; ``None`` for any time."""
 
     def __init__(self, account: AzureSpeechAccount, *, timeout: float) -> None:
         self.account = account
@@ -53,10 +53,11 @@ class SyncClient:
         window = _window(self.account, request)
         turn: AbstractContextManager[None] = window.turn() if window else nullcontext()
         with turn:
-            if request.creates and self.creates_until is not None and monotonic() > self.creates_until:
+            # Last of all: whoever stood still, waiting for the turn or because the machine did, must not send it now.
+            if request.creates and self.creates_until is not None and self.creates_until.is_over:
                 raise AzureSpeechThrottledError(
-                    "No turn came in time: others use up the rate that Azure allows this resource. Nothing was sent or "
-                    "bought; the task asks again later."
+                    "No turn came in time: others use up the rate that Azure allows this resource, or this process "
+                    "stood still. Nothing was sent or bought; the task asks again later."
                 )
             answer = self._transport.send(signed)
         return read(signed, answer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Any
 
 from tenacity import RetryCallState, retry_if_exception, wait_random_exponential
@@ -11,6 +10,7 @@ from tenacity.wait import wait_base
 
 from narration.hooks.azure_errors import AzureActiveJobsError, AzureSpeechThrottledError, AzureUnreachableError
 from narration.hooks.azure_wire import AzureRequest
+from narration.hooks.deadline import Deadline
 
 _THROTTLED_READS = 8
 _THROTTLED_CREATES = 4
@@ -19,11 +19,11 @@ _BROKEN_CONNECTIONS = 3
 LONGEST_WAIT = 60.0
 
 
-def repeating(request: AzureRequest, *, until: float | None = None) -> dict[str, Any]:
+def repeating(request: AzureRequest, *, until: Deadline | None = None) -> dict[str, Any]:
     """
     Give tenacity's arguments for one request.
 
-    :param until: when it may be sent for the last time (:func:`time.monotonic`); ``None`` for any time.
+    :param until: when it may be sent for the last time; ``None`` for any time.
 
     A refusal because of the rate is repeated, after the time that the service names: nothing was done. A connection
     that broke is tried again unless the request buys: then nobody knows, and the caller must look first. All else is
@@ -35,7 +35,7 @@ def repeating(request: AzureRequest, *, until: float | None = None) -> dict[str,
             return False
         if isinstance(error, AzureSpeechThrottledError):
             wait = error.retry_after or 0.0
-            return wait <= LONGEST_WAIT and (until is None or monotonic() + wait < until)
+            return wait <= LONGEST_WAIT and (until is None or wait < until.left)
         return isinstance(error, AzureUnreachableError) and not request.creates
 
     return {

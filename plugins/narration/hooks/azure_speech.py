@@ -19,6 +19,7 @@ from narration.hooks.azure_api import LIST_PAGE_SIZE, SynthesisApi
 from narration.hooks.azure_client import AsyncClient, SyncClient, read_account, read_account_async
 from narration.hooks.azure_errors import AzureSpeechError, AzureSpeechRefusedError, AzureUrlExpiredError
 from narration.hooks.azure_jobs import RESULT, AzureFile, AzureJob, folded
+from narration.hooks.deadline import Deadline
 
 InputKind = Literal["PlainText", "SSML"]
 
@@ -134,13 +135,11 @@ class AzureSpeechHook(BaseHook):
     # ---- creating, which buys
 
     @contextmanager
-    def creates_until(self, moment: float) -> Iterator[None]:
+    def creates_until(self, moment: Deadline) -> Iterator[None]:
         """
         Send no request that buys after a moment, however long a turn or a repeat of a throttled one takes.
 
         What is too late is an :class:`~narration.hooks.azure_errors.AzureSpeechThrottledError`: nothing was bought.
-
-        :param moment: by the clock of :func:`time.monotonic`.
         """
         self._client.creates_until = moment
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from narration.hooks.deadline import Deadline
 from narration.hooks.polly_errors import (
     START,
     PollyCredentialsError,
     PollyTaskNotFoundError,
+    PollyTooLateError,
     PollyWaitTimeoutError,
     translated,
 )
@@ -26,6 +29,10 @@ from narration.hooks.polly_tasks import parse_output_uri, task_failed
 GET = "GetSpeechSynthesisTask"
 LIST = "ListSpeechSynthesisTasks"
 VOICES = "DescribeVoices"
+
+#: How long a start may take to connect; other calls take what the connection says.
+_CONNECT_SECONDS = 5
+_starts_until: ContextVar[Deadline | None] = ContextVar("_starts_until", default=None)
 
 #: The most that ListSpeechSynthesisTasks returns in one answer.
 LIST_PAGE_SIZE = 100
@@ -89,11 +96,33 @@ class PollyHook(AwsBaseHook):
         """The caller's own botocore configuration, except that a request is never sent twice."""
         retries: Any = {"total_max_attempts": 1}
         mode = (getattr(self.config, "retries", None) or {}).get("mode")
-        return self.config.merge(Config(retries={**retries, "mode": mode} if mode else retries))
+        # What is connected later is sent later, perhaps when nobody reckons with it any more.
+        connecting = min(getattr(self.config, "connect_timeout", None) or _CONNECT_SECONDS, _CONNECT_SECONDS)
+        return self.config.merge(
+            Config(retries={**retries, "mode": mode} if mode else retries, connect_timeout=connecting)
+        )
 
     @cached_property
     def _start_client(self) -> Any:
-        return self.get_client_type(region_name=self.region_name, config=self._single_attempt_config)
+        client: Any = self.get_client_type(region_name=self.region_name, config=self._single_attempt_config)
+        client.meta.events.register(f"before-send.polly.{START}", _refuse_if_late)
+        return client
+
+    @contextmanager
+    def starts_until(self, moment: Deadline) -> Iterator[None]:
+        """
+        Send no start after a moment, from this thread.
+
+        The clocks are looked at when the request is signed and ready, however long a client, credentials or the
+        machine itself took until then.
+
+        :raises PollyTooLateError: instead, from the start: nothing was sent.
+        """
+        token = _starts_until.set(moment)
+        try:
+            yield
+        finally:
+            _starts_until.reset(token)
 
     @cached_property
     def conn(self) -> Any:
@@ -336,6 +365,16 @@ class PollyHook(AwsBaseHook):
         except Exception as error:  # Airflow shows the message to the person who pressed the button
             return False, f"{type(error).__name__}: {error}"
         return True, f"Amazon Polly in {self.conn_region_name} offers {len(voices)} voices"
+
+
+def _refuse_if_late(**_: Any) -> None:
+    """Look at the clocks a last time; botocore calls this with a request that is ready to go."""
+    moment = _starts_until.get()
+    if moment is not None and moment.is_over:
+        raise PollyTooLateError(
+            "The start was ready too late, because credentials, the connection or the machine itself took too long. "
+            "It was not sent and nothing was bought; the task asks again later."
+        )
 
 
 def _given(members: dict[str, Any]) -> dict[str, Any]:

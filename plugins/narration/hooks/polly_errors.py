@@ -69,6 +69,10 @@ class PollyThrottledError(PollyUnavailableError):
     """Polly refused the call because the account calls too often; nothing was done and nothing was bought."""
 
 
+class PollyTooLateError(NarrationError):
+    """A start was ready to be sent when its time was over; it was not sent, and nothing was bought."""
+
+
 class PollyReplyLostError(NarrationError):
     """A start was sent and no usable answer came: the task may exist and be billed.
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import tempfile
 import unicodedata
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from narration.errors import PermanentNarrationError
+from narration.operators.manifest import clips_of, laid_out, published_manifest
 from narration.operators.parameters import NarrationParameters
 
 if TYPE_CHECKING:
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
     from narration.audio.timeline import Piece, Timeline
     from narration.store import Store, StoredClip
     from narration.synthesis.planning import Plan
-
-MANIFEST = "manifest.json"
-_MOST_NAMED = 10
-
-
-class NarrationHoleError(PermanentNarrationError):
-    """Paragraphs have no clip; a narration with a hole is never published."""
 
 
 class AssembleNarrationOperator(BaseOperator):
@@ -144,110 +136,3 @@ def slug_of(title: str) -> str:
     """Make a file name of a title: ASCII letters, digits and hyphens."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or "narration"
-
-
-def published_manifest(store: Store, name: str) -> dict[str, Any] | None:
-    """Give the manifest of a published narration, or ``None`` if it or one of its files is not there."""
-    try:
-        manifest = store.read_json("narrations", name, MANIFEST)
-    except FileNotFoundError:
-        return None
-    audio = manifest["audio"]
-    for kind in ("mp3", "m4b"):
-        path = store.path("narrations", name, audio[kind])
-        if not path.exists() or path.stat().st_size != audio[f"{kind}_bytes"]:
-            return None
-    return manifest
-
-
-def clips_of(plan: Plan, store: Store) -> dict[str, StoredClip]:
-    """
-    Give the facts of every clip of a plan.
-
-    :raises NarrationHoleError: naming the paragraphs that have none.
-    """
-    clips = store.clips(paragraph.clip.clip_key for paragraph in plan.paragraphs)
-    holes = [p.clip.place for p in plan.paragraphs if p.clip.clip_key not in clips]
-    if holes:
-        more = len(holes) - _MOST_NAMED
-        raise NarrationHoleError(
-            f"{len(holes)} paragraph(s) of {plan.title!r} have no clip in the store, so nothing is published: "
-            f"{'; '.join(holes[:_MOST_NAMED])}{f'; and {more} more' if more > 0 else ''}. Start the Dag again: it buys "
-            "what is missing and nothing else."
-        )
-    return clips
-
-
-def laid_out(plan: Plan, clips: dict[str, StoredClip]) -> tuple[list[Piece], Timeline]:
-    """Lay the clips of a plan out on the master's time."""
-    from narration.audio.timeline import Pauses, Piece, build_timeline, master_sample_rate
-
-    pieces = [
-        Piece(
-            clip_key=paragraph.clip.clip_key,
-            chapter=paragraph.chapter,
-            role=paragraph.role,
-            scene_break_before=paragraph.scene_break_before,
-            samples=clips[paragraph.clip.clip_key].samples,
-            sample_rate=clips[paragraph.clip.clip_key].sample_rate,
-        )
-        for paragraph in plan.paragraphs
-    ]
-    rate = master_sample_rate([piece.sample_rate for piece in pieces])
-    return pieces, build_timeline(pieces, pauses=Pauses(**plan.pauses), sample_rate=rate)
-
-
-def manifest_of(plan: Plan, store: Store, *, audio: dict[str, Any]) -> dict[str, Any]:
-    """Describe a finished narration: what it is made of, where each paragraph is heard, and what it cost."""
-    clips = clips_of(plan, store)
-    _, timeline = laid_out(plan, clips)
-    paragraphs: list[dict[str, Any]] = []
-    first_use: dict[str, int] = {}
-    for number, (paragraph, entry) in enumerate(zip(plan.paragraphs, timeline.entries, strict=True)):
-        clip = clips[paragraph.clip.clip_key]
-        repeats = first_use.setdefault(clip.clip_key, number)
-        paragraphs.append(
-            {
-                "number": number,
-                "chapter": paragraph.chapter,
-                "role": paragraph.role,
-                "place": paragraph.clip.place,
-                "start_seconds": timeline.seconds(entry.start),
-                "end_seconds": timeline.seconds(entry.end),
-                "text": paragraph.clip.spoken_text,
-                "clip_key": clip.clip_key,
-                "job_id": clip.job_id,
-                "billed_characters": clip.characters if repeats == number else 0,
-                "billed_characters_reported_by_service": clip.characters_reported,
-                **({"repeats_paragraph": repeats} if repeats != number else {}),
-            }
-        )
-    return {
-        "schema_version": 1,
-        "narration_key": plan.narration_key,
-        "title": plan.title,
-        "author": plan.author,
-        "language": plan.language,
-        "source": plan.source,
-        "voice_profile": plan.profile.to_dict(),
-        "pauses": asdict_of(plan.pauses),
-        "audio": audio,
-        "billed_characters": sum(paragraph["billed_characters"] for paragraph in paragraphs),
-        "chapters": [
-            {
-                "title": plan.chapter_titles[span.chapter],
-                "start_seconds": timeline.seconds(span.start),
-                "end_seconds": timeline.seconds(span.end),
-            }
-            for span in timeline.chapters
-        ],
-        "paragraphs": paragraphs,
-        "left_out": [dict(item) for item in plan.left_out],
-    }
-
-
-def asdict_of(pauses: Any) -> dict[str, int]:
-    """Give every pause that takes effect, defaults included."""
-    from narration.audio.timeline import Pauses
-
-    return asdict(Pauses(**pauses))

@@ -26,6 +26,7 @@ class Claims:
     The record of an order keeps two attempts at the same order apart, but only nearly, and two orders that share a
     paragraph not at all. A claim is one file for each clip and purchase, created in one step. It lapses like an
     intent: when it is older than the service takes to show a job in its list, or when the job that it led to failed.
+    One that led to a job which this look has not asked about does not lapse: that job is asked about first.
     A claim that has lapsed is followed by the next number, which again only one gets.
 
     :param store: shared by everybody who may buy the same clip.
@@ -48,7 +49,7 @@ class Claims:
     elsewhere: dict[str, dict[str, Any]] = field(default_factory=dict, init=False)
     _numbers: dict[str, int] = field(default_factory=dict, init=False)
     _at: dict[str, float] = field(default_factory=dict, init=False)
-    _purchases: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict, init=False)
+    _records: dict[str, OrderRecord | None] = field(default_factory=dict, init=False)
 
     def take(self, keys: Iterable[str], *, record: OrderRecord, free: bool = False) -> list[str]:
         """
@@ -110,13 +111,17 @@ class Claims:
         return claim["account"] != self.service.account
 
     def _lapsed(self, claim: Mapping[str, Any], *, record: OrderRecord) -> bool:
-        if claim.get("released") or claim["at"] + self.service.settle_seconds <= self.looked_at:
-            return True
-        if not claim.get("job"):
-            return False
+        is_old = claim["at"] + self.service.settle_seconds <= self.looked_at
+        if claim.get("released") or not claim.get("job"):
+            return bool(claim.get("released")) or is_old
         job_id = claim["job"]["job_id"]
         known = record.jobs.get(job_id)
-        return job_id in record.defects or (known is not None and known.state is JobState.FAILED)
+        if known is None:
+            # Nobody has asked for it in this look, however old it is, because a record was overwritten that knew of it.
+            # This order's own purchases are found by their names; and a record that is not there at all was removed by
+            # a person, who wants the clips bought anew.
+            return is_old and (claim["order"] == self.order_id or self._record_of(claim["order"]) is None)
+        return is_old or job_id in record.defects or known.state is JobState.FAILED
 
     def _unasked(self, key: str, claim: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         """Give the purchases of another order that may make a clip and that this look has not asked for."""
@@ -126,9 +131,14 @@ class Claims:
         return {name: keys for name, keys in purchases.items() if key in keys and name not in self.looked_for}
 
     def _purchases_of(self, order_id: str) -> dict[str, tuple[str, ...]]:
-        if order_id not in self._purchases:
-            self._purchases[order_id] = OrderRecord.from_dict(self.store.read_record(order_id)).purchases
-        return self._purchases[order_id]
+        record = self._record_of(order_id)
+        return {} if record is None else record.purchases
+
+    def _record_of(self, order_id: str) -> OrderRecord | None:
+        if order_id not in self._records:
+            data = self.store.read_record(order_id)
+            self._records[order_id] = None if data is None else OrderRecord.from_dict(data)
+        return self._records[order_id]
 
     def _job(self, claim: Mapping[str, Any]) -> Job:
         """Read the job of a claim; which clips a job with many of them makes stands in its order's record."""

@@ -26,6 +26,7 @@ class Collector:
     against the order and the text. What does not verify is noted in the record and never enters the store.
 
     :param stored: clip keys that the store holds already.
+    :param bought_for: the order whose record knows the jobs; default: this one.
     :param failure: the first trouble that is not a job's own (a forbidden bucket, a full disk); the others are
         collected all the same, and it is for the caller to raise it after that.
     """
@@ -35,6 +36,7 @@ class Collector:
     order: Order
     stored: Collection[str]
     log: Any
+    bought_for: str = ""
     failure: NarrationError | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -115,6 +117,7 @@ class Collector:
             job_id=job.job_id,
             characters=wanted.characters if characters is None else characters,
             characters_reported=characters is not None,
+            order_id=self.bought_for or self.order.order_id,
         )
         self.store.add_clip(clip, data=fetched.data, boundaries=fetched.boundaries)
         harvest.clips[clip.clip_key] = clip

@@ -63,6 +63,53 @@ def pause_params() -> dict[str, Param]:
     }
 
 
+def cost_params() -> dict[str, Param]:
+    """Give the parameters of :data:`narration.operators.cost.COST`."""
+    return {
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Read, plan and price the document, and buy nothing.",
+            section="Cost",
+        ),
+        "budget": Param(
+            None,
+            type=["null", "number"],
+            minimum=0,
+            title="Budget",
+            description_md="The most that this run may cost, in the currency of its price (US dollars unless set "
+            "otherwise). If the plan is over it, the run ends before anything is bought. Empty: no limit.",
+            section="Cost",
+        ),
+        "budget_characters": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            title="Budget in characters",
+            description="The most billable characters that this run may buy. Empty: no limit.",
+            section="Cost",
+        ),
+        "approve_above": Param(
+            None,
+            type=["null", "number"],
+            minimum=0,
+            title="Ask above",
+            description_md="If the plan costs more than this, the run waits until somebody approves it under *Required "
+            "Actions*. 0 asks whenever something is bought. Empty: never.",
+            section="Cost",
+        ),
+        "price_per_million": Param(
+            None,
+            type=["null", "number"],
+            minimum=0,
+            title="Price per million characters",
+            description_md="Yours, if it is not the list price. `AIRFLOW__NARRATION__PRICES` sets it for all runs.",
+            section="Cost",
+        ),
+    }
+
+
 def storage_param() -> dict[str, Param]:
     """Give the parameter that says where clips and narrations live."""
     return {

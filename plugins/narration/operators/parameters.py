@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, Self, cast
 
 from narration.errors import PermanentNarrationError
+from narration.operators.cost import CostLimits
 
 SECTION = "narration"
 """The section of Airflow's configuration that holds the installation's defaults."""
@@ -42,6 +43,7 @@ class NarrationParameters(ABC):
 
     :param service: the adapter that buys, as :func:`narration.services.registry.make_service` knows it.
     :param pauses: milliseconds, by name.
+    :param cost: what the run may cost.
     :param storage_conn_id: connection for S3 locations of the document and of the storage that name none.
     """
 
@@ -54,6 +56,7 @@ class NarrationParameters(ABC):
     storage: str
     storage_conn_id: str | None
     pauses: Mapping[str, int]
+    cost: CostLimits
 
     @classmethod
     def of(cls, params: Mapping[str, Any], *, service: str) -> NarrationParameters:
@@ -87,6 +90,7 @@ def common_fields(params: Mapping[str, Any]) -> dict[str, Any]:
     Read the fields that every form has.
 
     :raises ParameterError: if no document is given.
+    :raises narration.synthesis.prices.PriceError: if an amount of money is none.
     """
     document = str(params["document"] or "").strip()
     if not document:
@@ -97,5 +101,6 @@ def common_fields(params: Mapping[str, Any]) -> dict[str, Any]:
         "text_type": params["text_type"],
         "paragraphs_per_order": int(params["paragraphs_per_order"]),
         "storage": params["storage"] or configured("storage"),
+        "cost": CostLimits.read(params),
         "pauses": {name.removesuffix("_pause_ms") + "_ms": int(params[name]) for name in PAUSES},
     }

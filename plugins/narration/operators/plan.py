@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from narration.operators.parameters import NarrationParameters
+from narration.operators.parameters import NarrationParameters, configured
+from narration.operators.records import read_record
+from narration.operators.run_note import push_note
+from narration.synthesis.estimate import Count, Estimate
+from narration.synthesis.reconcile import JobState
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from narration.synthesis.orders import Order
+    from narration.operators.cost import CostLimits
+    from narration.services.base import SpeechService
+    from narration.store import Store
+    from narration.synthesis.orders import Order, WantedClip
+    from narration.synthesis.planning import Plan
+    from narration.synthesis.prices import Price
 
 MOST_ORDERS = 1024
 """Airflow's default ceiling for one mapped task (``[core] max_map_length``)."""
 
-
 _LONGEST_PLACE = 160
+# What Polly accepted it remembers for 72 hours, and Azure for longer.
+_BELIEVED_SECONDS = 71 * 3600.0
 
 
 class PlanNarrationOperator(BaseOperator):
     """
-    Plan a narration and return the orders that are not complete yet, for a task to be mapped over.
+    Plan a narration, price it, and return the orders that are not complete yet, for a task to be mapped over.
 
     Asks the service whether it offers the voice, the lexicons and the place for its output, so that nonsense ends
-    here, before anything is bought. Each returned order names its file in the store rather than carrying its text.
+    here, before anything is bought; so does a plan that is over the budget. Each returned order names its file in the
+    store rather than carrying its text. A dry run returns no orders.
 
-    Pushes ``plan`` (the plan's name in the store) and ``summary`` to XCom.
+    Pushes ``plan`` (the plan's name in the store), ``summary`` (see
+    :class:`~narration.synthesis.estimate.Estimate`) and ``run_note`` to XCom.
 
     :param service: the speech service that the Dag stands for.
     :param document: what :class:`~narration.operators.read.ReadDocumentOperator` returned.
@@ -52,13 +66,13 @@ class PlanNarrationOperator(BaseOperator):
         store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
         service = make_service(parameters.service, parameters.connection())
         profile = service.profile(**parameters.voice_choice())
+        price = parameters.cost.price(profile, configured=configured("prices"))
         service.check_output()
         document = Document.from_dict(store.handed_over("documents", f"{self.document['document']}.json"))
         plan = plan_narration(document, profile=profile, rules=service.rules(profile), pauses=parameters.pauses)
 
         clips = distinct(paragraph.clip for paragraph in plan.paragraphs)
         stored = store.clips(clip.clip_key for clip in clips)
-        missing = [clip for clip in clips if clip.clip_key not in stored]
         all_orders = pack(
             clips,
             profile=profile,
@@ -67,28 +81,24 @@ class PlanNarrationOperator(BaseOperator):
             ),
             account=service.account,
         )
-        wanted = {clip.clip_key for clip in missing}
-        orders = [order for order in all_orders if any(clip.clip_key in wanted for clip in order.clips)]
-        store.parallel(lambda order: store.write_order(order.order_id, order.to_dict()), orders)
-        store.write_json("plans", f"{plan.narration_key}.json", value=plan.to_dict())
-
-        summary = {
-            "title": plan.title,
-            "paragraphs": len(plan.paragraphs),
-            "clips": len(clips),
-            "stored": len(stored),
-            "to_buy": len(missing),
-            "characters": sum(clip.characters for clip in clips),
-            "characters_to_buy": sum(clip.characters for clip in missing),
-            "orders": len(orders),
-        }
-        self.log.info(
-            "%(paragraphs)d paragraphs are %(clips)d different clips; %(stored)d are in the store, %(to_buy)d are not "
-            "(%(characters_to_buy)d billable characters, fewer if the service still holds some) in %(orders)d orders.",
-            summary,
+        incomplete = [order for order in all_orders if any(clip.clip_key not in stored for clip in order.clips)]
+        missing = {clip.clip_key for clip in clips if clip.clip_key not in stored}
+        orders = service.combined(incomplete, missing=missing, profile=profile)
+        estimate = _estimate(
+            plan,
+            clips=clips,
+            orders=orders,
+            stored=stored,
+            coming=_coming(store, {order.order_id for order in (*incomplete, *orders)}),
+            service=service,
+            price=price,
         )
-        context["ti"].xcom_push(key="plan", value=plan.narration_key)
-        context["ti"].xcom_push(key="summary", value=summary)
+        self._tell(context, plan=plan, estimate=estimate, cost=parameters.cost)
+        parameters.cost.check(estimate.to_buy.characters, price=price)
+        store.write_json("plans", f"{plan.narration_key}.json", value=plan.to_dict())
+        if parameters.cost.dry_run:
+            return []
+        store.parallel(lambda order: store.write_order(order.order_id, order.to_dict()), orders)
         return [
             {
                 "order_id": order.order_id,
@@ -99,6 +109,78 @@ class PlanNarrationOperator(BaseOperator):
             }
             for order in orders
         ]
+
+    def _tell(self, context: Context, *, plan: Plan, estimate: Estimate, cost: CostLimits) -> None:
+        self.log.info("%s", estimate.describe())
+        if cost.budget is not None and estimate.price is not None:
+            most = estimate.price.amount(estimate.at_most)
+            if estimate.price.amount(estimate.to_buy.characters) <= cost.budget < most:
+                self.log.warning(
+                    "By the dearest reading of the service's rule this costs more than the budget: %s.",
+                    estimate.price.describe(estimate.at_most),
+                )
+        ti = context["ti"]
+        ti.xcom_push(key="plan", value=plan.narration_key)
+        ti.xcom_push(key="summary", value=estimate.to_dict())
+        push_note(context, f"Dry run, nothing was bought. {estimate.note}" if cost.dry_run else estimate.note)
+
+
+def _estimate(
+    plan: Plan,
+    *,
+    clips: Sequence[WantedClip],
+    orders: Sequence[Order],
+    stored: Collection[str],
+    coming: Collection[str],
+    service: SpeechService,
+    price: Price | None,
+) -> Estimate:
+    """Count what there is, what is coming and what is to be bought."""
+    missing = [clip for clip in clips if clip.clip_key not in stored]
+    on_order = [clip for clip in missing if clip.clip_key in coming]
+    to_buy = [clip for clip in missing if clip.clip_key not in coming]
+    extra = 0
+    for order in orders:
+        bought = [clip for clip in order.clips if clip.clip_key not in stored and clip.clip_key not in coming]
+        extra += service.extra_characters(bought, profile=plan.profile) if bought else 0
+    rules = service.rules(plan.profile)
+    bounds = [rules.character_bounds(clip.text, clip.text_type) for clip in to_buy]
+    return Estimate(
+        title=plan.title,
+        paragraphs=len(plan.paragraphs),
+        whole=_count(clips),
+        stored=_count(clip for clip in clips if clip.clip_key in stored),
+        on_order=_count(on_order),
+        to_buy=_count(to_buy, extra=extra),
+        at_least=sum(least for least, _ in bounds) + extra,
+        at_most=sum(most for _, most in bounds) + extra,
+        orders=len(orders),
+        price=price,
+    )
+
+
+def _coming(store: Store, order_ids: Iterable[str]) -> frozenset[str]:
+    """
+    Name the clips that somebody has bought and that are not fetched yet, as far as the records of orders know.
+
+    For the price only: whether it is true, the service is asked before anything is bought.
+    """
+    records = store.parallel(lambda order_id: read_record(store, order_id), sorted(order_ids))
+    oldest = time.time() - _BELIEVED_SECONDS
+    parts = (
+        part
+        for record in records
+        for part in record.judged(
+            [job for job in record.jobs.values() if job.created_at is not None and job.created_at > oldest],
+            grace=float("inf"),
+        )
+    )
+    return frozenset(key for part in parts if part.state is not JobState.FAILED for key in part.clip_keys)
+
+
+def _count(clips: Iterable[WantedClip], *, extra: int = 0) -> Count:
+    counted = list(clips)
+    return Count(clips=len(counted), characters=sum(clip.characters for clip in counted) + extra)
 
 
 def label_of(order: Order) -> str:

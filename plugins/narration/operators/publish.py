@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from narration.operators.assemble import MANIFEST, manifest_of, published_manifest
+from narration.operators.manifest import MANIFEST, bill_facts, manifest_of, published_manifest
 from narration.operators.parameters import NarrationParameters
+from narration.operators.run_note import push_note
+from narration.synthesis.billing import Bill
+from narration.synthesis.estimate import price_from_facts
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from narration.synthesis.prices import Price
 
 
 class PublishNarrationOperator(BaseOperator):
@@ -19,23 +24,30 @@ class PublishNarrationOperator(BaseOperator):
     Write the manifest beside the audio and say where everything lies and what it cost.
 
     Returns ``{"title", "narration_uri", "manifest_uri", "mp3_uri", "m4b_uri", "duration_seconds", "mp3_bytes",
-    "m4b_bytes", "chapters", "paragraphs", "billed_characters", "bought_characters_this_run"}``.
+    "m4b_bytes", "chapters", "paragraphs", "billed_characters", "bought_characters_this_run"}``, and pushes ``bill``:
+    what this run bought, as a :class:`~narration.synthesis.billing.Bill` with its price and the plan's estimate. A job
+    of which the service counted something else than was estimated is named in a warning.
 
     :param service: the speech service that the Dag stands for.
     :param assembled: what :class:`~narration.operators.assemble.AssembleNarrationOperator` returned.
     :param orders_task_id: the mapped task whose results say what this run bought.
+    :param plan_task_id: the task that planned, with its ``summary`` in XCom.
     """
 
     template_fields = ("assembled",)
     ui_color = "#dff5e4"
 
-    def __init__(self, *, service: str, assembled: Any, orders_task_id: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, service: str, assembled: Any, orders_task_id: str, plan_task_id: str = "plan", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.service = service
         self.assembled = assembled
         self.orders_task_id = orders_task_id
+        self.plan_task_id = plan_task_id
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from narration.services.registry import make_service
         from narration.store import Store
         from narration.synthesis.planning import Plan
 
@@ -43,12 +55,20 @@ class PublishNarrationOperator(BaseOperator):
         store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
         name = self.assembled["narration"]
         manifest = published_manifest(store, name)
+        planned: Any = context["ti"].xcom_pull(task_ids=self.plan_task_id, key="summary")
+        price = price_from_facts(planned)
         if manifest is None:
             plan = Plan.from_dict(store.handed_over("plans", f"{self.assembled['plan']}.json"))
             audio = {key: value for key, value in self.assembled.items() if key not in ("narration", "plan", "reused")}
-            manifest = manifest_of(plan, store, audio=audio)
+            manifest = manifest_of(
+                plan,
+                store,
+                audio=audio,
+                service=make_service(parameters.service, parameters.connection()),
+                price=price,
+            )
             store.write_json("narrations", name, MANIFEST, value=manifest)
-        bought = sum(result["bought_characters"] for result in self._order_results(context))
+        bill = sum((Bill.from_dict(result["bill"]) for result in self._order_results(context)), Bill())
         audio = manifest["audio"]
         result = {
             "title": manifest["title"],
@@ -62,17 +82,41 @@ class PublishNarrationOperator(BaseOperator):
             "chapters": len(manifest["chapters"]),
             "paragraphs": len(manifest["paragraphs"]),
             "billed_characters": manifest["billed_characters"],
-            "bought_characters_this_run": bought,
+            "bought_characters_this_run": bill.characters_billed,
         }
         self.log.info("Published %(title)r: %(mp3_uri)s, %(duration_seconds).0f s.", result)
-        if bought:
-            self.log.info("This run bought %d characters.", bought)
-        else:
-            self.log.info("This run bought nothing: every paragraph was in the store already or adopted.")
+        self._tell_the_bill(context, bill, planned=planned["characters_to_buy"], price=price)
         return result
+
+    def _tell_the_bill(self, context: Context, bill: Bill, *, planned: int, price: Price | None) -> None:
+        context["ti"].xcom_push(key="bill", value={**bill_facts(bill, price=price), "characters_planned": planned})
+        for warning in bill.warnings:
+            self.log.warning("The service's count differs from the estimate: %s.", warning)
+        note = bill_note(bill, planned=planned, price=price)
+        self.log.info("%s", note)
+        push_note(context, note)
 
     def _order_results(self, context: Context) -> Iterable[Mapping[str, Any]]:
         results: Any = context["ti"].xcom_pull(task_ids=self.orders_task_id)
         if results is None:
             return []
         return [results] if isinstance(results, Mapping) else [result for result in results if result]
+
+
+def bill_note(bill: Bill, *, planned: int, price: Price | None) -> str:
+    """
+    Say what a run cost against what was planned.
+
+    :param planned: billable characters that the plan wanted to buy.
+    """
+    if not bill.jobs:
+        return "This run bought nothing: every paragraph was in the store already, or bought before and adopted."
+    amount = f", {price.describe(bill.characters_billed)}" if price is not None else ""
+    parts = [f"The service billed {bill.characters_billed:,} characters{amount}; {planned:,} were planned."]
+    if bill.characters_billed < planned and not bill.different:
+        parts.append("The rest was bought before and adopted.")
+    if bill.uncounted:
+        parts.append(f"Of {bill.uncounted:,} jobs the service does not say what it billed; they count as estimated.")
+    if bill.different:
+        parts.append(f"Different from the estimate: {'; '.join(bill.warnings)}.")
+    return " ".join(parts)

@@ -16,6 +16,7 @@ from narration.synthesis.reconcile import JobState, decide
 from narration.synthesis.record import OrderRecord
 
 if TYPE_CHECKING:
+    from narration.hooks.deadline import Deadline
     from narration.services.base import Batch, Ledger, Purchases, SpeechService
     from narration.store import Store, StoredClip
     from narration.synthesis.orders import Order, WantedClip
@@ -141,6 +142,8 @@ class Buyer:
         Looks into the record again before, and claims each clip in the store: another run of the same document, a
         document that shares paragraphs with it, or an attempt that Airflow took for dead may be buying the same.
         """
+        from narration.hooks.deadline import Deadline
+
         bought = Bought()
         record.join(self._read())
         taken = {key for job in record.elsewhere if job.state is not JobState.FAILED for key in job.clip_keys}
@@ -157,14 +160,15 @@ class Buyer:
             looked_for=frozenset(self._looked_for),
         )
         wanted = [key for key in keys if key not in taken]
-        claimed_at = time.time()
+        # From before the first claim on, so that nothing is sent when any of them may have lapsed.
+        until = Deadline.after(self._service.settle_seconds / 2)
         mine = claims.take(wanted, record=record)
         if claims.elsewhere:
             free = self._from_elsewhere(claims.elsewhere, bought=bought)
             mine = [*mine, *claims.take(free, record=record, free=True)]
             mine = [key for key in wanted if key in set(mine)]
         if mine:
-            self._buy_claimed(mine, claims=claims, claimed_at=claimed_at, record=record, refused=refused, bought=bought)
+            self._buy_claimed(mine, claims=claims, until=until, record=record, refused=refused, bought=bought)
         else:
             self._save(record)
         return bought
@@ -174,14 +178,14 @@ class Buyer:
         mine: Sequence[str],
         *,
         claims: Claims,
-        claimed_at: float,
+        until: Deadline,
         record: OrderRecord,
         refused: dict[str, str],
         bought: Bought,
     ) -> None:
         batches = self._never_bought([self._by_key[key] for key in mine], record=record, bought=bought)
-        if time.time() - claimed_at > self._service.settle_seconds / 4:
-            # Looking took so long that the claims may lapse before the purchase; the next look is quicker.
+        if until.left < self._service.settle_seconds / 4:
+            # Looking took so long that little time is left for the purchase; the next look is quicker.
             batches = []
         keys = [key for batch in batches for key in _keys(batch)]
         if not keys:
@@ -192,7 +196,7 @@ class Buyer:
             record.purchases.update({batch.job_key: _keys(batch) for batch in batches})
         record.intend(keys, now=time.time(), run_id=self._run_id)
         self._save(record)
-        purchases = self._service.buy(batches, profile=self._order.profile)
+        purchases = self._service.buy(batches, profile=self._order.profile, until=until)
         bought.jobs.extend(purchases.jobs)
         bought.full = purchases.full
         self._write_down(purchases, keys=keys, mine=mine, claims=claims, record=record, bought=bought)
@@ -286,7 +290,12 @@ class Buyer:
         )
         record.adopt(ledger.jobs)
         collector = Collector(
-            store=self._store, service=service, order=self._order, stored=set(self._by_key) - set(keys), log=self._log
+            store=self._store,
+            service=service,
+            order=self._order,
+            stored=set(self._by_key) - set(keys),
+            log=self._log,
+            bought_for=claim["order"],
         )
         while True:
             decision = decide(

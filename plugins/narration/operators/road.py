@@ -1,9 +1,10 @@
-"""The five tasks of every ``narrate_*`` Dag and what follows what: a Dag file adds its form and its words."""
+"""The six tasks of every ``narrate_*`` Dag and what follows what: a Dag file adds its form and its words."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from narration.operators.approve import ApproveCostOperator
 from narration.operators.assemble import AssembleNarrationOperator
 from narration.operators.plan import PlanNarrationOperator
 from narration.operators.publish import PublishNarrationOperator
@@ -22,6 +23,7 @@ def narration_tasks(*, service: str, wait_timeout: timedelta = timedelta(hours=2
     """
     read = ReadDocumentOperator(task_id="read", service=service)
     plan = PlanNarrationOperator(task_id="plan", service=service, document=read.output)
+    approve = ApproveCostOperator(task_id="approve", service=service)
     synthesize = SynthesizeOrderOperator.partial(
         task_id="synthesize",
         wait_timeout=wait_timeout,
@@ -38,4 +40,4 @@ def narration_tasks(*, service: str, wait_timeout: timedelta = timedelta(hours=2
     publish = PublishNarrationOperator(
         task_id="publish", service=service, assembled=assemble.output, orders_task_id="synthesize"
     )
-    synthesize >> assemble >> publish
+    plan >> approve >> synthesize >> assemble >> publish

@@ -13,8 +13,9 @@ from airflow.sdk import BaseOperator
 from narration.errors import PermanentNarrationError
 from narration.operators.collect import Collector
 from narration.operators.purchasing import Buyer
+from narration.operators.records import read_record
+from narration.synthesis.billing import bill_of
 from narration.synthesis.reconcile import decide
-from narration.synthesis.record import OrderRecord
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from narration.store import Store, StoredClip
     from narration.synthesis.orders import Order, WantedClip
     from narration.synthesis.reconcile import Decision, Job
+    from narration.synthesis.record import OrderRecord
 
 _LONGEST_SAFETY_NET = timedelta(minutes=5)
 _LOOK_AGAIN_WHEN_THROTTLED = 30.0
@@ -58,7 +60,8 @@ class SynthesizeOrderOperator(BaseOperator):
     document are the same loop met at another point and buy nothing twice. Buying happens here, on a worker; the
     trigger only looks.
 
-    Returns ``{"order_id", "clips", "bought", "bought_characters"}``, the last two for purchases of this run alone.
+    Returns ``{"order_id", "clips", "bought", "bought_characters", "bill"}``, the last three for purchases of this run
+    alone; ``bill`` is a :class:`~narration.synthesis.billing.Bill`.
 
     :param order: one of the orders that :class:`~narration.operators.plan.PlanNarrationOperator` returned.
     :param poll_interval: seconds between two sweeps of the account while waiting, at least 5: Airflow 3.3.2 sometimes
@@ -124,7 +127,7 @@ class SynthesizeOrderOperator(BaseOperator):
         self._show_progress(context, stored)
         missing = [clip for key, clip in self._by_key.items() if key not in stored]
         if not missing:
-            return self._outcome(record, run_id=run_id)
+            return self._outcome(record, stored=stored, run_id=run_id)
 
         buyer = self._buyer(run_id)
         jobs = list(buyer.look(missing, record=record).jobs)
@@ -170,7 +173,7 @@ class SynthesizeOrderOperator(BaseOperator):
             self._wait(decision, record=record, end_time=end_time, refused=refused, full=full)
         self._stop_if_hopeless(decision, refused=refused)
         self._show_progress(context, stored)
-        return self._outcome(record, run_id=run_id)
+        return self._outcome(record, stored=stored, run_id=run_id)
 
     # -- what the decision asks for ------------------------------------------------------------------------------
 
@@ -327,17 +330,7 @@ class SynthesizeOrderOperator(BaseOperator):
         )
 
     def _read_record(self) -> OrderRecord:
-        from narration.store import StoreError
-
-        data = self._store.read_record(self._wanted.order_id)
-        try:
-            return OrderRecord.from_dict(data)
-        except (KeyError, TypeError, ValueError) as error:
-            # Never taken for an empty one: that could buy again what was bought.
-            raise StoreError(
-                f"{self._store.uri_of('orders', f'{self._wanted.order_id}.record.json')} is not a record of an order "
-                f"({type(error).__name__}: {error}). Remove it and run again: the service is asked for its jobs."
-            ) from error
+        return read_record(self._store, self._wanted.order_id)
 
     def _save(self, record: OrderRecord) -> None:
         """Write the record, with what another run or attempt may have written since it was read."""
@@ -351,19 +344,26 @@ class SynthesizeOrderOperator(BaseOperator):
             billed = sum(clip.characters for clip in stored.values())
             state.set("progress", {"done": len(stored), "total": len(self._by_key), "billed_characters": billed})
 
-    def _outcome(self, record: OrderRecord, *, run_id: str) -> dict[str, Any]:
-        bought = [record.jobs[job_id] for job_id, buyer in record.buyers.items() if buyer == run_id]
+    def _outcome(self, record: OrderRecord, *, stored: Mapping[str, StoredClip], run_id: str) -> dict[str, Any]:
+        bill = bill_of(
+            [record.jobs[job_id] for job_id, buyer in record.buyers.items() if buyer == run_id],
+            record=record,
+            made_by={key: clip.job_id for key, clip in stored.items()},
+            characters={key: clip.characters for key, clip in self._by_key.items()},
+            places={key: clip.place for key, clip in self._by_key.items()},
+            extra=lambda keys: self._service.extra_characters(
+                [self._by_key[key] for key in keys], profile=self._wanted.profile
+            ),
+        )
+        for warning in bill.warnings:
+            self.log.warning("The service's count differs from the estimate: %s.", warning)
         return {
             "order_id": self._wanted.order_id,
             "clips": len(self._by_key),
-            "bought": len(bought),
-            "bought_characters": sum(self._characters(job) for job in bought),
+            "bought": bill.jobs,
+            "bought_characters": bill.characters_billed,
+            "bill": bill.to_dict(),
         }
-
-    def _characters(self, job: Job) -> int:
-        if job.characters is not None:
-            return job.characters
-        return sum(self._by_key[key].characters for key in job.clip_keys if key in self._by_key)
 
     def on_kill(self) -> None:
         self.log.warning(

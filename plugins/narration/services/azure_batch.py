@@ -10,19 +10,17 @@ from narration.errors import NarrationError
 from narration.hooks.azure_api import SynthesisApi
 from narration.hooks.azure_errors import AzureJobNotFoundError
 from narration.hooks.azure_jobs import AzureJob
-from narration.services.azure_common import AzureService, job_name, label_of
+from narration.services.azure_common import LONGEST_LIFE_HOURS, AzureService, job_name, label_of
 from narration.services.azure_listing import count_active
 from narration.services.base import Batch
 from narration.synthesis.azure_formats import BATCH_FORMATS
 from narration.synthesis.azure_packing import BATCH_LIMITS, PREVIEW_LIMITS
 from narration.synthesis.azure_rules import AzureRules
+from narration.synthesis.orders import WantedClip
 from narration.synthesis.profile import VoiceProfile
 from narration.synthesis.reconcile import Job
 
-LONGEST_LIFE_HOURS = 744
-"""The longest time to live that Azure grants a job, 31 days: what was paid for is kept as long as it can be."""
 _LONGEST_LIFE = "P31D"
-_HOUR = 3600.0
 _LOOKS_AFTER_LOST_REPLY = 2
 
 
@@ -30,7 +28,6 @@ class _BatchService(AzureService):
     """What the two versions have in common: the words of their requests."""
 
     formats = BATCH_FORMATS
-    longest_life = LONGEST_LIFE_HOURS * _HOUR
 
     def _request(self, batch: Batch, *, profile: VoiceProfile, rules: AzureRules) -> dict[str, Any]:
         kind = batch.clips[0].text_type
@@ -75,7 +72,7 @@ class AzureBatchService(_BatchService):
     # The quotas page knows no limit, the migration page one of 300.
     max_active_jobs = 300
 
-    def _look_for(self, sought: Mapping[str, tuple[str, ...]]) -> Iterator[Job]:
+    def _look_for(self, sought: Mapping[str, tuple[str, ...]], *, clips: Mapping[str, WantedClip]) -> Iterator[Job]:
         for key, clip_keys in sought.items():
             try:
                 found = self.hook.get_job(api=self.api, job_id=job_name(key))
@@ -118,7 +115,7 @@ class AzureBatchPreviewService(_BatchService):
     settle_seconds = 240.0
     max_active_jobs = 200
 
-    def _look_for(self, sought: Mapping[str, tuple[str, ...]]) -> Iterator[Job]:
+    def _look_for(self, sought: Mapping[str, tuple[str, ...]], *, clips: Mapping[str, WantedClip]) -> Iterator[Job]:
         return self._listed_by_name(sought)
 
     def _create(self, batch: Batch, *, profile: VoiceProfile, rules: AzureRules) -> Job:

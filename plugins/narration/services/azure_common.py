@@ -23,6 +23,7 @@ from narration.hooks.azure_errors import (
 )
 from narration.hooks.azure_jobs import FAILED, SUCCEEDED, AzureJob
 from narration.hooks.azure_speech import AzureSpeechHook
+from narration.hooks.deadline import Deadline
 from narration.services.azure_fetch import fetch_clips
 from narration.services.azure_names import jobs_named
 from narration.services.azure_presence import check_presence
@@ -43,7 +44,17 @@ log = logging.getLogger(__name__)
 OWN_PREFIX = "narration-"
 """How the id or display name of each job begins that this project bought."""
 
+LONGEST_LIFE_HOURS = 744
+"""The longest time to live that the batch APIs grant a job, 31 days: what was paid for is kept as long as it can be."""
+
 _STATES = {SUCCEEDED: JobState.SUCCEEDED, FAILED: JobState.FAILED}
+_HOUR = 3600.0
+_LONGEST_LIFE: Mapping[SynthesisApi, float] = {
+    SynthesisApi.BATCH: LONGEST_LIFE_HOURS * _HOUR,
+    SynthesisApi.BATCH_PREVIEW: LONGEST_LIFE_HOURS * _HOUR,
+    SynthesisApi.LONG_AUDIO: float("inf"),
+}
+"""Seconds after which the service deletes a job by itself."""
 _LONGEST_LABEL = 200
 _HOW_TO_FIND_IT = (
     "Azure does not say which of these paragraphs it means. To find it, start the document again with 1 paragraph per "
@@ -69,8 +80,6 @@ class AzureService(SpeechService):
     api: ClassVar[SynthesisApi]
     limits: ClassVar[JobLimits]
     formats: ClassVar[tuple[str, ...]]
-    longest_life: ClassVar[float] = float("inf")
-    """Seconds after which the service deletes a job by itself."""
 
     hidden_inputs = True
     # A job takes thousands of clips; the purchases of an order are divided by what one job takes, and by nothing else.
@@ -79,7 +88,7 @@ class AzureService(SpeechService):
     def __init__(self, *, azure_speech_conn_id: str, region: str | None = None) -> None:
         self.azure_speech_conn_id = azure_speech_conn_id
         self.region = region
-        self._sight: AzureSight | None = None
+        self._sights: dict[SynthesisApi, AzureSight] = {}
 
     def connection(self) -> dict[str, Any]:
         return {"azure_speech_conn_id": self.azure_speech_conn_id, "region": self.region}
@@ -147,16 +156,32 @@ class AzureService(SpeechService):
         wanted = {clip.clip_key for clip in clips}
         hints = [job for job in known if wanted & set(job.clip_keys)]
         jobs = [self._checked(job) for job in hints]
-        check_presence(hints, jobs, longest_life=self.longest_life, resource=lambda: self.hook.payer)
+        for api in dict.fromkeys(self._api_of(job.job_id) for job in hints):
+            of_api = [number for number, job in enumerate(hints) if self._api_of(job.job_id) is api]
+            check_presence(
+                [hints[number] for number in of_api],
+                [jobs[number] for number in of_api],
+                longest_life=_LONGEST_LIFE[api],
+                resource=lambda: self.hook.payer,
+            )
         carried = {job.job_key for job in known}
         sought = {key: keys for key, keys in intended.items() if key not in carried}
         if sought:
-            jobs.extend(self._look_for(sought))
+            jobs.extend(self._look_for(sought, clips={clip.clip_key: clip for clip in clips}))
         return Ledger(jobs=tuple(jobs), listed=bool(sought))
 
+    def _api_of(self, job_id: str) -> SynthesisApi:
+        """Tell which API a job of this account was bought from."""
+        return self.api
+
     @abstractmethod
-    def _look_for(self, sought: Mapping[str, tuple[str, ...]]) -> Iterator[Job]:
-        """Find the jobs of purchases that may have taken place: clip keys by job key."""
+    def _look_for(self, sought: Mapping[str, tuple[str, ...]], *, clips: Mapping[str, WantedClip]) -> Iterator[Job]:
+        """
+        Find the jobs of purchases that may have taken place.
+
+        :param sought: clip keys by job key.
+        :param clips: the clips that are looked for, by key; a purchase may be of others too.
+        """
 
     def _listed_by_name(self, sought: Mapping[str, tuple[str, ...]]) -> Iterator[Job]:
         """Find jobs whose display name is the name of a purchase."""
@@ -170,7 +195,7 @@ class AzureService(SpeechService):
         if job.state is JobState.FAILED and not job.not_found:
             return job
         try:
-            found = self.hook.get_job(api=self.api, job_id=job.job_id)
+            found = self.hook.get_job(api=self._api_of(job.job_id), job_id=job.job_id)
         except AzureJobNotFoundError:
             young = job.created_at is not None and time.time() - job.created_at < self.settle_seconds
             if young and job.state is JobState.ACTIVE:
@@ -199,8 +224,8 @@ class AzureService(SpeechService):
 
     # -- buying and fetching -------------------------------------------------------------------------------------
 
-    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile) -> Purchases:
-        until = time.monotonic() + self.settle_seconds / 2
+    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile, until: Deadline | None = None) -> Purchases:
+        until = until or Deadline.after(self.settle_seconds / 2)
         rules = self.rules(profile)
         jobs: list[Job] = []
         refused: dict[str, str] = {}
@@ -216,7 +241,7 @@ class AzureService(SpeechService):
         full = room < len(batches)
         asked = 0
         for batch in batches[:room]:
-            if time.monotonic() >= until:
+            if until.is_over:
                 break
             keys = _keys(batch)
             try:
@@ -279,18 +304,22 @@ class AzureService(SpeechService):
         return 0
 
     def fetch(self, job: Job) -> Iterator[FetchedClip]:
-        yield from fetch_clips(self.hook, api=self.api, job=job, extra_inputs=self._extra_inputs(job))
+        api = self._api_of(job.job_id)
+        yield from fetch_clips(self.hook, api=api, job=job, extra_inputs=self._extra_inputs(job))
 
     # -- waiting -------------------------------------------------------------------------------------------------
 
     async def outstanding_jobs(self, job_ids: Collection[str]) -> frozenset[str]:
+        by_api: dict[SynthesisApi, list[str]] = {}
+        for job_id in job_ids:
+            by_api.setdefault(self._api_of(job_id), []).append(job_id)
         try:
-            sight = await unfinished_jobs(self.hook, api=self.api, job_ids=job_ids, last=self._sight)
+            for api, ids in by_api.items():
+                self._sights[api] = await unfinished_jobs(self.hook, api=api, job_ids=ids, last=self._sights.get(api))
         except NarrationError:
             await self.close()
             raise
-        self._sight = sight
-        return sight.unfinished
+        return frozenset(job_id for api in by_api for job_id in self._sights[api].unfinished)
 
     async def close(self) -> None:
         # The next look reads the connection anew: its key may be another one by then.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from narration.errors import NarrationError
 
 if TYPE_CHECKING:
-    from narration.synthesis.orders import OrderLimits, WantedClip
+    from narration.hooks.deadline import Deadline
+    from narration.synthesis.orders import Order, OrderLimits, WantedClip
     from narration.synthesis.planning import ServiceRules
     from narration.synthesis.profile import VoiceProfile
     from narration.synthesis.reconcile import Job
@@ -151,6 +152,25 @@ class SpeechService(ABC):
     def order_limits(self, *, paragraphs_per_order: int) -> OrderLimits:
         """Give the limits of one order: the service's, and no more than what was asked for."""
 
+    def extra_characters(self, clips: Sequence[WantedClip], *, profile: VoiceProfile) -> int:
+        """
+        Tell how many billable characters beyond those of the clips are bought with them, if they are bought now.
+
+        :param clips: those of one order that are to be bought, in its order.
+        """
+        return 0
+
+    def combined(
+        self, orders: Sequence[Order], *, missing: Collection[str], profile: VoiceProfile
+    ) -> tuple[Order, ...]:
+        """
+        Put orders together that would cost more alone, because the service takes nothing so short.
+
+        :param orders: those of which something is to be bought, in the order of the document.
+        :param missing: keys of the clips that are to be bought.
+        """
+        return tuple(orders)
+
     @abstractmethod
     def check_unchanged(self, profile: VoiceProfile) -> None:
         """
@@ -190,13 +210,14 @@ class SpeechService(ABC):
         """
 
     @abstractmethod
-    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile) -> Purchases:
+    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile, until: Deadline | None = None) -> Purchases:
         """
         Ask the service to make some clips, one job for each batch. The only call that costs money; never repeated
         by itself.
 
-        Sends nothing later than half of :attr:`settle_seconds` after it was called: the intent that was written
-        before it must not have lapsed when a request goes out. What there was no time for is ``throttled``.
+        :param until: nothing is sent later, and the clock is looked at last when a request is ready to go: claims and
+            intents that were written before must not have lapsed when it does, however long the process stood still
+            meanwhile. What there was no time for is ``throttled``. Default: half of :attr:`settle_seconds` from now.
         """
 
     @abstractmethod

@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from narration.errors import NarrationError
+from narration.hooks.deadline import Deadline
 from narration.hooks.limits import shared_limiter
 from narration.hooks.polly import PollyHook
 from narration.hooks.polly_errors import (
@@ -22,6 +23,7 @@ from narration.hooks.polly_errors import (
     PollyReplyLostError,
     PollyTaskNotFoundError,
     PollyThrottledError,
+    PollyTooLateError,
 )
 from narration.hooks.polly_retry import repeating_throttled
 from narration.services.base import AudioMissingError, Batch, FetchedClip, Ledger, Purchases, SpeechService
@@ -276,12 +278,12 @@ class PollyService(SpeechService):
 
     # -- buying and fetching -------------------------------------------------------------------------------------
 
-    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile) -> Purchases:
+    def buy(self, batches: Sequence[Batch], *, profile: VoiceProfile, until: Deadline | None = None) -> Purchases:
         clips = [clip for batch in batches for clip in batch.clips]
         stop = threading.Event()
-        until = time.monotonic() + self.settle_seconds / 2
+        last = until or Deadline.after(self.settle_seconds / 2)
         with ThreadPoolExecutor(_THREADS) as pool:
-            outcomes = list(pool.map(lambda clip: self._buy_one(clip, profile=profile, stop=stop, until=until), clips))
+            outcomes = list(pool.map(lambda clip: self._buy_one(clip, profile=profile, stop=stop, until=last), clips))
         jobs = tuple(outcome for outcome in outcomes if isinstance(outcome, Job))
         refused: dict[str, str] = {}
         lost, throttled, failure = [], [], None
@@ -297,15 +299,15 @@ class PollyService(SpeechService):
         return Purchases(jobs=jobs, refused=refused, lost=tuple(lost), throttled=tuple(throttled), failure=failure)
 
     def _buy_one(
-        self, clip: WantedClip, *, profile: VoiceProfile, stop: threading.Event, until: float
+        self, clip: WantedClip, *, profile: VoiceProfile, stop: threading.Event, until: Deadline
     ) -> Job | NarrationError | None:
         try:
             for attempt in repeating_throttled(attempts=_THROTTLED_ATTEMPTS, longest_wait=10):
-                with attempt:
+                with attempt, self.hook.starts_until(until):
                     if stop.is_set():
                         return None
                     self._take_turn(f"start:{profile.engine}", polly_rules.START_PER_SECOND[profile.engine])
-                    if time.monotonic() >= until:
+                    if until.is_over:
                         return None
                     task = self.hook.start_speech_synthesis_task(
                         Text=clip.text,
@@ -319,6 +321,8 @@ class PollyService(SpeechService):
                         OutputS3BucketName=self.bucket,
                         OutputS3KeyPrefix=f"{self.prefix}/{clip.clip_key}",
                     )
+        except PollyTooLateError:
+            return None
         except NarrationError as error:
             about_one = isinstance(error, PollyReplyLostError) or (
                 isinstance(error, PollyRefusedError) and error.code in _ABOUT_ONE_PARAGRAPH

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from narration.synthesis.azure_rules import AzureRules, input_bytes, script_characters
-from narration.synthesis.orders import WantedClip
+from narration.document.model import SSML
+from narration.synthesis.azure_rules import AzureRules, input_bytes, plain_input, script_characters
+from narration.synthesis.keys import order_id
+from narration.synthesis.orders import Order, WantedClip
 
 LONG_AUDIO_MIN_CHARACTERS = 401
 """A Long Audio script must have more than 400 characters."""
@@ -55,7 +57,7 @@ def divide(clips: Sequence[WantedClip], *, rules: AzureRules, limits: JobLimits)
 
     Plain text and SSML are never in one job: its kind is that of all its inputs. Where a job must have a minimum of
     characters, the last of a kind takes paragraphs from the one before it; only what is too short as a whole stays
-    too short (see :func:`filler`).
+    too short.
     """
     jobs: list[tuple[WantedClip, ...]] = []
     for kind in dict.fromkeys(clip.text_type for clip in clips):
@@ -91,6 +93,52 @@ def _even_out(groups: list[list[WantedClip]], *, length: Callable[[Sequence[Want
     before, last = groups[-2:]
     while length(last) < least and len(before) > 1 and length(before[:-1]) >= least:
         last.insert(0, before.pop())
+
+
+def script_length(clips: Iterable[WantedClip]) -> int:
+    """Count what clips contribute to the more than 400 characters of a Long Audio script."""
+    return sum(clip.characters if clip.text_type == SSML else len(plain_input(clip.text)) for clip in clips)
+
+
+def combine(
+    orders: Sequence[Order], *, missing: Collection[str], account: str, least: int = LONG_AUDIO_MIN_CHARACTERS
+) -> tuple[Order, ...]:
+    """
+    Put orders together of which so little is to be bought that each alone would need :func:`filler`.
+
+    Neighbours are put together until they are long enough; what is left over at the end goes with those before it.
+    Such an order holds what is to be bought and nothing else, and so is another one whenever that changes. The claims
+    on its clips say where else they may have been bought.
+
+    :param orders: those of which something is to be bought, in the order of the document.
+    :param missing: keys of the clips that are to be bought.
+    """
+
+    def wanted(group: Sequence[Order]) -> tuple[WantedClip, ...]:
+        return tuple(clip for order in group for clip in order.clips if clip.clip_key in missing)
+
+    def is_short(group: Sequence[Order]) -> bool:
+        clips = wanted(group)
+        kinds = {clip.text_type for clip in clips}
+        return any(script_length(clip for clip in clips if clip.text_type == kind) < least for kind in kinds)
+
+    groups: list[list[Order]] = []
+    for order in orders:
+        if groups and is_short(groups[-1]):
+            groups[-1].append(order)
+        else:
+            groups.append([order])
+    if len(groups) > 1 and is_short(groups[-1]):
+        left_over = groups.pop()
+        groups[-1].extend(left_over)
+    return tuple(_combined(group, wanted(group), account=account) for group in groups)
+
+
+def _combined(group: Sequence[Order], clips: tuple[WantedClip, ...], *, account: str) -> Order:
+    if len(group) == 1:
+        return group[0]
+    key = order_id(clip_keys=(clip.clip_key for clip in clips), account=account)
+    return Order(order_id=key, profile=group[0].profile, clips=clips)
 
 
 def filler(sent: Sequence[str], text_type: str, *, least: int = LONG_AUDIO_MIN_CHARACTERS) -> tuple[str, ...]:

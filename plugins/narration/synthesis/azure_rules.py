@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from narration.document.model import SSML, DocumentError
 from narration.document.ssml import KNOWN_PREFIXES, Writer, escape_attribute, parse_ssml, tag_of
 from narration.synthesis.azure_choice import SPEAKING_OPTIONS
+from narration.synthesis.counting import utf16_units
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -37,15 +38,25 @@ _BESIDE_VOICE = frozenset({"voice", _BACKGROUND})
 _LINE_END = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 _SOUNDLESS = re.compile(r"[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff\ud800-\udfff]")
 
-_PIECE = re.compile(r"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
-_FREE_TAG = re.compile(r"</?(?:speak|voice)(?=[\s/>])")
+_MARKUP = re.compile(
+    r"""
+      (?P<instruction> <\? .*? \?> )
+    | (?P<free> </? (?:[\w.-]+:)? (?:speak|voice) (?=[\s/>]) (?: "[^"]*" | '[^']*' | [^<>"'] )* > )
+    | (?P<comment> <!-- .*? --> )
+    | <!\[CDATA\[ (?P<verbatim> .*? ) \]\]>
+    | (?P<tag> < (?: "[^"]*" | '[^']*' | [^<>"'] )* > )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_WITHOUT_CHARGE = frozenset({"instruction", "free"})
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d+|#x[0-9A-Fa-f]+);")
 _SHAPELESS = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 _NO_WORDS = "it has no words that could be sent; remove it"
 _SPACE = re.compile(r"\s+")
 # What Unicode calls the script Han: ideographs of all planes, radicals and the signs that stand for ideographs.
 _HAN = re.compile(
-    r"[\u2e80-\u2fd5\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufad9"
-    r"\U00020000-\U000323af]"
+    r"[\u2e80-\u2e99\u2e9b-\u2ef3\u2f00-\u2fd5\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff"
+    r"\uf900-\ufa6d\ufa70-\ufad9\U00020000-\U000323af]"
 )
 
 _TAGS = frozenset(
@@ -88,14 +99,44 @@ def billable_characters(sent: str, text_type: str) -> int:
     The job's own count is the authority.
     """
     if text_type != SSML:
-        return len(sent) + _han(sent)
-    counted, position = 0, 0
-    for tag in _PIECE.finditer(sent):
-        counted += _text_length(sent[position : tag.start()])
-        if not _FREE_TAG.match(tag[0]):
-            counted += len(tag[0]) + _han(tag[0])
-        position = tag.end()
-    return counted + _text_length(sent[position:])
+        return _weight(sent)
+    return sum(
+        _weight(_SPACE.sub(" ", words)) + (0 if kind in _WITHOUT_CHARGE else _weight(markup))
+        for words, kind, markup in _pieces(sent)
+    )
+
+
+def character_bounds(sent: str, text_type: str) -> tuple[int, int]:
+    """
+    Give the fewest and the most characters that Azure may bill for one input, as it is sent.
+
+    The fewest: code points; in SSML a run of white space between tags is one character (the service's own example),
+    an entity the one character that it stands for, and a comment nothing. The most: UTF-16 units, so an emoji is two
+    or more and an ideograph beyond the Basic Multilingual Plane twice two; in SSML white space, entities, comments and
+    processing instructions as they are written (the service's own words).
+    """
+    if text_type != SSML:
+        return _weight(sent), _most_weight(sent)
+    fewest = most = 0
+    for words, kind, markup in _pieces(sent):
+        fewest += _weight(_ENTITY.sub("x", _SPACE.sub(" ", words)))
+        most += _most_weight(words)
+        if kind == "tag":
+            fewest += _weight(_ENTITY.sub("x", markup))
+        elif kind == "verbatim":
+            fewest += _weight(_SPACE.sub(" ", markup[len("<![CDATA[") : -len("]]>")]))
+        if kind != "free":
+            most += _most_weight(markup)
+    return fewest, most
+
+
+def _pieces(ssml: str) -> Iterator[tuple[str, str, str]]:
+    """Take SSML apart: the words before each piece of markup, what kind of markup it is, and the markup."""
+    position = 0
+    for markup in _MARKUP.finditer(ssml):
+        yield ssml[position : markup.start()], markup.lastgroup or "", markup[0]
+        position = markup.end()
+    yield ssml[position:], "", ""
 
 
 def script_characters(sent: str, text_type: str) -> int:
@@ -110,17 +151,16 @@ def script_characters(sent: str, text_type: str) -> int:
 def _has_words(sent: str, text_type: str) -> bool:
     """Tell whether there is anything in an input but white space, what has no shape, and tags that say nothing."""
     if text_type == SSML:
-        sent = _PIECE.sub(lambda tag: "" if _FREE_TAG.match(tag[0]) else tag[0], sent)
+        sent = _MARKUP.sub(lambda markup: "" if markup["free"] else markup[0], sent)
     return any(unicodedata.category(each) not in _SHAPELESS for each in sent)
 
 
-def _text_length(text: str) -> int:
-    text = _SPACE.sub(" ", text)
-    return len(text) + _han(text)
+def _weight(text: str) -> int:
+    return len(text) + sum(1 for _ in _HAN.finditer(text))
 
 
-def _han(text: str) -> int:
-    return sum(1 for _ in _HAN.finditer(text))
+def _most_weight(text: str) -> int:
+    return utf16_units(text) + sum(utf16_units(found[0]) for found in _HAN.finditer(text))
 
 
 class AzureRules:
@@ -151,7 +191,7 @@ class AzureRules:
         """
         if text_type == SSML:
             return _with_voice(parse_ssml(text, source="this paragraph"), voice=self.voice, locale=self.locale)
-        return _SOUNDLESS.sub("", _LINE_END.sub(" ", text))
+        return plain_input(text)
 
     def size(self, text: str, text_type: str) -> int:
         """Measure an input in bytes as JSON, as it is sent."""
@@ -160,6 +200,10 @@ class AzureRules:
     def billable_characters(self, text: str, text_type: str) -> int:
         """See :func:`billable_characters`."""
         return billable_characters(self.sent(text, text_type), text_type)
+
+    def character_bounds(self, text: str, text_type: str) -> tuple[int, int]:
+        """See :func:`character_bounds`."""
+        return character_bounds(self.sent(text, text_type), text_type)
 
     def objections(self, text: str, text_type: str) -> Iterator[str]:
         """Name what Azure would refuse, or leave out without a word."""
@@ -198,6 +242,11 @@ class AzureRules:
             yield f"the Long Audio API fails on <{tag}>; remove it, or use narrate_azure_batch"
         elif self.long_audio and tag in _IGNORED_BY_LONG_AUDIO:
             yield f"the Long Audio API leaves <{tag}> out without a word; remove it, or use narrate_azure_batch"
+
+
+def plain_input(text: str) -> str:
+    """Give the input that is sent for a plain paragraph: one line, without control characters."""
+    return _SOUNDLESS.sub("", _LINE_END.sub(" ", text))
 
 
 def locale_of(voice: str) -> str:

@@ -28,6 +28,13 @@ class ServiceRules(Protocol):
     def billable_characters(self, text: str, text_type: str) -> int:
         """Estimate what the service bills for a paragraph."""
 
+    def character_bounds(self, text: str, text_type: str) -> tuple[int, int]:
+        """
+        Give the fewest and the most characters that the service may bill for a paragraph.
+
+        The estimate lies between them. They differ where the vendor's words can be read in more than one way.
+        """
+
     def objections(self, text: str, text_type: str) -> Iterator[str]:
         """Say why the service would refuse a paragraph; nothing if it should accept it."""
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from narration.synthesis.counting import utf16_units
+
 ENGINES = ("standard", "neural", "long-form", "generative")
 MAX_BILLABLE_CHARACTERS = 100_000
 """Billable characters of one task; SSML tags do not count."""
@@ -36,8 +38,15 @@ START_PER_SECOND = {"standard": 10, "neural": 10, "long-form": 1, "generative": 
 READ_PER_SECOND = 10
 """``GetSpeechSynthesisTask`` and ``ListSpeechSynthesisTasks`` calls per second and account, together."""
 
-# A quoted attribute may hold a ">".
-_TAG = re.compile(r"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
+_MARKUP = re.compile(
+    r"""
+      <!\[CDATA\[ (?P<verbatim> .*? ) \]\]>
+    | (?P<unspoken> <!-- .*? --> | <\? .*? \?> )
+    | < (?: "[^"]*" | '[^']*' | [^<>"'] )* >        # a quoted attribute may hold a ">"
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_SPACE = re.compile(r"\s+")
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d+|#x[0-9A-Fa-f]+);")
 
 _EVERYWHERE = frozenset({"speak", "break", "lang", "mark", "p", "s", "phoneme", "prosody", "say-as", "sub", "w"})
@@ -73,12 +82,44 @@ def billable_characters(text: str, text_type: str) -> int:
     """
     Estimate what Polly bills for one request.
 
-    Plain text: its code points. SSML: what is left without tags, an entity counting as the one character that it
-    stands for (AWS does not document entities; the task's ``RequestCharacters`` is the authority).
+    Plain text: its code points. SSML: what is left without tags and comments, an entity counting as the one character
+    that it stands for (AWS does not document entities; the task's ``RequestCharacters`` is the authority).
     """
     if text_type != "ssml":
         return len(text)
-    return len(_ENTITY.sub("x", _TAG.sub("", text)))
+    return sum(len(_ENTITY.sub("x", words)) if is_parsed else len(words) for words, is_parsed in _spoken(text))
+
+
+def character_bounds(text: str, text_type: str) -> tuple[int, int]:
+    """
+    Give the fewest and the most characters that Polly may bill for one request.
+
+    AWS says that tags are not billed, and leaves the rest open. The fewest: code points; in SSML an entity is the one
+    character that it stands for, a run of white space one character and none at either end, and comments and CDATA
+    sections nothing. The most: UTF-16 units, so an emoji is two or more; in SSML everything as it is written, comments
+    and CDATA sections with their delimiters, and a tag ends at its first ``>``, even one in an attribute.
+    """
+    if text_type != "ssml":
+        return len(text), utf16_units(text)
+    parsed = "".join(words for words, is_parsed in _spoken(text) if is_parsed)
+    fewest = len(_SPACE.sub(" ", _ENTITY.sub("x", parsed)).strip())
+    return fewest, utf16_units(_MARKUP.sub(_left_at_most, text))
+
+
+def _spoken(ssml: str) -> Iterator[tuple[str, bool]]:
+    """Give what is between the tags, and whether it is parsed, so that entities in it stand for something."""
+    position = 0
+    for markup in _MARKUP.finditer(ssml):
+        yield ssml[position : markup.start()], True
+        yield markup["verbatim"] or "", False
+        position = markup.end()
+    yield ssml[position:], True
+
+
+def _left_at_most(markup: re.Match[str]) -> str:
+    if markup["verbatim"] is not None or markup["unspoken"] is not None:
+        return markup[0]
+    return markup[0].partition(">")[2]
 
 
 class PollyRules:
@@ -104,6 +145,10 @@ class PollyRules:
     def billable_characters(self, text: str, text_type: str) -> int:
         """See :func:`billable_characters`."""
         return billable_characters(text, text_type)
+
+    def character_bounds(self, text: str, text_type: str) -> tuple[int, int]:
+        """See :func:`character_bounds`."""
+        return character_bounds(text, text_type)
 
     def objections(self, text: str, text_type: str) -> Iterator[str]:
         """Name the SSML tags and attributes that the engine, or the voice, refuses."""
