@@ -11,7 +11,13 @@ from typing import Any
 import pendulum
 from airflow.sdk import DAG
 
-from narration.operators.form import document_params, paragraphs_per_order_param, pause_params, storage_param
+from narration.operators.form import (
+    cost_params,
+    document_params,
+    paragraphs_per_order_param,
+    pause_params,
+    storage_param,
+)
 from narration.operators.form_azure import connection_params, output_format_param, speaking_params, voice_params
 from narration.operators.parameters import configured
 from narration.operators.parameters_azure import API_VERSIONS
@@ -60,6 +66,7 @@ for service, own in {"polly": polly, "azure_batch": azure_batch}.items():
             "document": "{{ ds }}.txt",
             **own,
             **paragraphs_per_order_param(),
+            **cost_params(),
             **pause_params(),
             **storage_param(),
         },
