@@ -36,7 +36,7 @@ def test_whatever_is_killed_at_whatever_moment_everything_is_narrated_and_paid_f
             print(line, flush=True)
 
     tell(f"\nCRASH_SEED={SEED} CRASH_AIRFLOW_FAULTS={faults}")
-    storm = Storm(airflow=airflow, folder=tmp_path, seed=SEED, at_once=3 if faults < 10 else 4, tell=tell)
+    storm = Storm(airflow=airflow, folder=tmp_path, seed=SEED, at_once=2 if faults < 10 else 4, tell=tell)
     with storm.told():
         storm.blow(faults, backfills=BACKFILLED if faults >= 10 else BACKFILLED[:1])
         storm.compare()
