@@ -7,12 +7,15 @@ import datetime
 import importlib
 import sqlite3
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 #: Airflow's database, in its home.
 DATABASE = "airflow.db"
+
+_EVENT_LOOP_WAITS_SECONDS = 2.0
 
 _COMMON = (
     "airflow",
@@ -47,6 +50,14 @@ def run(arguments: Sequence[str]) -> None:
         return
     _forget_checkout()
     _commit_without_flushing()
+    if tuple(arguments[:1]) == ("api-server",):
+        from sqlalchemy.engine import Engine
+
+        keep_event_loop_going(Engine, seconds=_EVENT_LOOP_WAITS_SECONDS)
+    if tuple(arguments[:1]) == ("scheduler",):
+        from airflow.executors.local_executor import LocalExecutor
+
+        give_up_lost_tasks(LocalExecutor)
     sys.argv = ["airflow", *arguments]
     from setproctitle import setproctitle
 
@@ -83,6 +94,58 @@ def _commit_without_flushing() -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.close()
+
+
+def keep_event_loop_going(engine: Any, *, seconds: float) -> None:
+    """
+    Have the main thread wait only a moment for SQLite's lock, and all others as long as ever.
+
+    Airflow 3.3 notes in its event loop who started, cleared or switched on what, and waits there until it may write.
+    Another request of the same server that has written already can only commit in a later turn of that loop: both
+    would wait for each other, and everybody else for them, until the waiting is given up after a minute. The request
+    that is given up instead gets a 500 and may simply be repeated; it has done nothing yet.
+
+    :param engine: a SQLAlchemy engine, or the class for all of them.
+    :param seconds: how long the main thread, which runs the loop, waits.
+    """
+    from sqlalchemy import event
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def about_to_execute(connection: Any, cursor: Any, *_: Any) -> None:
+        if not isinstance(cursor, sqlite3.Cursor):
+            return
+        if "patience" not in connection.info:
+            connection.info["patience"] = _patience(cursor.connection)
+        in_loop = threading.current_thread() is threading.main_thread()
+        wanted = round(seconds * 1000) if in_loop else connection.info["patience"]
+        if connection.info.get("patience_now") != wanted:
+            cursor.connection.execute(f"PRAGMA busy_timeout={wanted}").close()
+            connection.info["patience_now"] = wanted
+
+
+def _patience(connection: sqlite3.Connection) -> int:
+    """How long a connection waits for a lock (milliseconds)."""
+    with contextlib.closing(connection.execute("PRAGMA busy_timeout")) as cursor:
+        return int(cursor.fetchone()[0])
+
+
+def give_up_lost_tasks(executor: Any) -> None:
+    """
+    Have an executor let go of tasks that were queued for too long (``[scheduler] task_queued_timeout``).
+
+    A worker of Airflow's LocalExecutor that is killed after it took a task and before the task began takes the
+    knowledge of it along: the task stays queued and its place among the workers stays taken for as long as the
+    scheduler lives, because this executor alone has no answer when the scheduler wants to queue it anew. Should the
+    task be with a worker after all, only one of the two attempts is let in by the API server.
+
+    :param executor: the class of the executor.
+    """
+
+    def revoke_task(self: Any, *, ti: Any) -> None:
+        self.running.discard(ti.key)
+        self.queued_tasks.pop(ti.key, None)
+
+    executor.revoke_task = revoke_task
 
 
 def prepare() -> None:

@@ -166,8 +166,13 @@ class Airflow(Rest):
         content = self.request("GET", path, query={"map_index": map_index, "full_content": "true"})["content"]
         return [line for line in content if isinstance(line, dict)]
 
-    def clear(self, dag_id: str, run_id: str, *, task_ids: list[str] | None = None, only_failed: bool = False) -> None:
-        """Have a run do its tasks (all, or these) again."""
+    def clear(self, dag_id: str, run_id: str, *, task_ids: list[Any] | None = None, only_failed: bool = False) -> None:
+        """
+        Have a run do its tasks again.
+
+        :param task_ids: which: task ids, or ``[task id, map index]`` for one instance of a mapped task; all unless
+            given.
+        """
         body: dict[str, Any] = {
             "dry_run": False,
             "dag_run_id": run_id,

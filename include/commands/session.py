@@ -127,7 +127,8 @@ class Session:
                 if dag is None:
                     self._check_import_errors(dag_id)
                     return False
-                self.api.unpause(dag_id)
+                if dag["is_paused"]:
+                    self.api.unpause(dag_id)
             except RestError as error:
                 if error.status in (0, 500, 503):
                     return False

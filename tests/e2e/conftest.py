@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,16 +21,28 @@ from include.commands.logs import error_of_task, read_task_log
 from include.commands.processes import Mark, descendants, signal_all
 from include.commands.rest import Airflow
 from include.commands.session import Session
-from include.commands.settings import Layout, Ports
+from include.commands.settings import Layout, Ports, airflow_environment
+from tests.e2e.moments import patiently
 
 _COMPONENTS = frozenset({"local-cloud", "api-server", "scheduler", "dag-processor", "triggerer"})
 
-# A killed worker or triggerer is noticed by its missing heartbeat: sooner here than in a real run.
+# A killed worker, scheduler or triggerer is noticed by its missing heartbeat: sooner here than in a real run.
 _IMPATIENT = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    # A task that a killed worker had taken and not begun is queued anew.
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "90",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "20",
 }
+
+# The project's own Dags, and those that only the tests need.
+_BUNDLES = [
+    {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": kwargs}
+    for name, kwargs in (("dags-folder", {}), ("tests", {"path": str(Path(__file__).parent / "dags")}))
+]
 
 
 class RunningAirflow:
@@ -46,7 +61,13 @@ class RunningAirflow:
             for name, value in os.environ.items()
             if not name.startswith(("AIRFLOW", "LOCAL_CLOUD", "NARRATION", "AWS_", "PYTEST"))
         }
-        self._environment = {**kept, "LOCAL_CLOUD_PRESET": "fast", **_IMPATIENT, **(environment or {})}
+        self._environment = {
+            **kept,
+            "LOCAL_CLOUD_PRESET": "fast",
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(_BUNDLES),
+            **_IMPATIENT,
+            **(environment or {}),
+        }
         self._session: Session | None = None
         self._seen: set[Mark] = set()
 
@@ -223,8 +244,45 @@ class RunningAirflow:
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1) -> Any:
         return self.api.xcom(dag_id, run_id, task_id, key, map_index=map_index)
 
-    def clear(self, dag_id: str, run_id: str, *, task_ids: list[str] | None = None) -> None:
-        self.api.clear(dag_id, run_id, task_ids=task_ids)
+    def clear(self, dag_id: str, run_id: str, *, task_ids: list[Any] | None = None, only_failed: bool = False) -> None:
+        """
+        :param task_ids: task ids, or ``[task id, map index]`` for one mapped instance; all of them unless given.
+        """
+        patiently(lambda: self.api.clear(dag_id, run_id, task_ids=task_ids, only_failed=only_failed))
+
+    def backfill(self, dag_id: str, *, first: str, last: str, conf: dict[str, Any], at_once: int) -> None:
+        """
+        Do what ``airflow backfill create`` does, and switch the Dag on, which until then is not.
+
+        Creating a backfill is many writes, and on SQLite Airflow gives up in their midst when the scheduler writes
+        too. What there is of it is then called off and done again, as a person would have to.
+
+        :param first: the first day, such as ``2026-01-01``; ``last`` is the last one.
+        :param at_once: how many of its runs may be under way.
+        """
+        self.session.supervisor.wait_until(
+            lambda: patiently(lambda: self.api.dag(dag_id)) is not None, timeout=180, what=f"Reading the Dag {dag_id}"
+        )
+        command = ["backfill", "create", "--dag-id", dag_id, "--from-date", first, "--to-date", last]
+        command += ["--dag-run-conf", json.dumps(conf), "--max-active-runs", str(at_once)]
+        for _ in range(5):
+            done = subprocess.run(
+                [sys.executable, "-m", "airflow", *command],
+                cwd=self.layout.state,
+                env=airflow_environment(self._environment, layout=self.layout, ports=self.ports),
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            if "database is locked" not in done.stderr:
+                break
+            for begun in self.api.request("GET", "/api/v2/backfills", query={"dag_id": dag_id})["backfills"]:
+                if begun["completed_at"] is None:
+                    patiently(lambda begun=begun: self.api.request("PUT", f"/api/v2/backfills/{begun['id']}/cancel"))
+            command += ["--reprocess-behavior", "failed"]
+        if done.returncode:
+            pytest.fail(f"airflow {' '.join(command)}: {done.stderr[-2000:]}")
+        self.session.await_dag(dag_id)
 
     def error(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> str:
         """The message of the exception that failed the last attempt of a task."""
