@@ -76,14 +76,15 @@ class Book:
         return Book(chapters=tuple((heading, tuple(paragraphs)) for heading, paragraphs in chapters))
 
 
-def write_book(dice: random.Random, *, word: str, long: bool) -> Book:
+def write_book(dice: random.Random, *, word: str, long: bool, sizes: tuple[int, ...] = ()) -> Book:
     """
     Make up a document.
 
     :param word: that no other scenario has; it is in every paragraph.
     :param long: so long that each order of four paragraphs has more than the 400 characters of Long Audio.
+    :param sizes: paragraphs of each chapter; otherwise it is drawn.
     """
-    sizes = (4, 4) if long else (dice.randint(2, 4), dice.randint(2, 4))
+    sizes = sizes or ((4, 4) if long else (dice.randint(2, 4), dice.randint(2, 4)))
     chapters = []
     for number, size in enumerate(sizes, start=1):
         paragraphs = [_paragraph(dice, word=word, place=f"{number}.{each}", long=long) for each in range(size)]

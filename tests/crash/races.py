@@ -42,7 +42,8 @@ class Stage:
         self._before = self.universe.bill()
 
     def book(self, *, long: bool) -> Book:
-        return write_book(random.Random(self.word), word=self.word, long=long)
+        sizes = (4, 4) if long else (2, 2)
+        return write_book(random.Random(self.word), word=self.word, long=long, sizes=sizes)
 
     def start(self, service: str, book: Book, **params: Any) -> Run:
         """Begin another run of a document."""

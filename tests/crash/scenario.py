@@ -101,6 +101,7 @@ class Scenario:
         self._long = self.service == "azure_long_audio" and self._dice.random() < 0.6
         self.left = list(self.faults)
         self._passed: Counter[str] = Counter()
+        self._started = 0
         self._store = self.folder / "store"
 
     # -- the whole of it -----------------------------------------------------------------------------------------
@@ -153,7 +154,9 @@ class Scenario:
         self._compare()
 
     def _start(self, book: Any) -> None:
-        number = len(self.runs)
+        # Not how many there are: some are given up, and what they leave is not to be overwritten.
+        number = self._started
+        self._started += 1
         path = book.write(self.folder / f"{self._word}-{number}.txt")
         params = {
             **form(self.service),
