@@ -30,6 +30,7 @@ def played(folder: Path, *, faults: int, every_cell: bool) -> Report:
     return report
 
 
+@pytest.mark.timeout(600)
 def test_documents_survive_deaths_at_random_steps_and_are_paid_for_once(tmp_path):
     played(tmp_path, faults=SHORT, every_cell=False)
 

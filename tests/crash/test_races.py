@@ -33,7 +33,7 @@ LONGER_THAN_ANY_DOUBT = 600.0
 BEFORE_THE_SALE = first_and_more(
     "write.intent.after",
     "begun",
-    "list.answered",
+    "write.record.after",
     "write.claim.before",
     "write.claim.after",
     "write.intent.before",
@@ -88,7 +88,7 @@ def of(stage: Stage, service: str) -> Book:
 @pytest.mark.parametrize("service", SERVICES)
 class TestAtTheSameMoment:
     @pytest.mark.parametrize(
-        "start_at", first_and_more("write.claim.before", "begun", "list.answered", "write.intent.before")
+        "start_at", first_and_more("write.claim.before", "begun", "write.record.after", "write.intent.before")
     )
     def test_a_document_that_is_started_twice_is_paid_for_once(self, set_stage, service, start_at):
         for _ in range(2):
