@@ -107,20 +107,21 @@ class Storm:
 
     # -- life
 
-    def blow(self, faults: int, *, backfills: Sequence[Kind] = BACKFILLED) -> None:
+    def blow(self, faults: int, *, backfills: Sequence[Kind] = BACKFILLED, moments: Sequence[Moment] = MOMENTS) -> None:
         """
         Let so many faults come, and wait until all works are done.
 
         :param backfills: the kinds of backfills that get under way with the first documents.
+        :param moments: those at which something is killed, besides any moment.
         """
         weighted = list(itertools.chain(*([target] * times for target, times in TARGETS.items())))
         # However few faults there are: each of these first.
         targets = itertools.chain(self._cards.sample(FIRST, len(FIRST)), _endlessly(weighted, self._cards))
-        moments = _endlessly([*MOMENTS, None, None], random.Random(f"{self._seed} moments"))
+        chosen = _endlessly([*moments, None, None], random.Random(f"{self._seed} moments"))
         self.works += [self._desk.backfill(kind) for kind in backfills]
         for _ in range(faults):
             self._tend()
-            self._strike(next(targets), next(moments))
+            self._strike(next(targets), next(chosen))
             if self._dice.random() < 0.3:
                 self._run_again()
         self._settle()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.books import listen, succeeded, write_book
+from tests.e2e.moments import DELETED, MOMENTS
 from tests.e2e.storm import Storm
 from tests.e2e.works import BACKFILLED
 
@@ -36,9 +37,15 @@ def test_whatever_is_killed_at_whatever_moment_everything_is_narrated_and_paid_f
             print(line, flush=True)
 
     tell(f"\nCRASH_SEED={SEED} CRASH_AIRFLOW_FAULTS={faults}")
-    storm = Storm(airflow=airflow, folder=tmp_path, seed=SEED, at_once=2 if faults < 10 else 4, tell=tell)
+    short = faults < 10
+    storm = Storm(airflow=airflow, folder=tmp_path, seed=SEED, at_once=2 if short else 4, tell=tell)
     with storm.told():
-        storm.blow(faults, backfills=BACKFILLED if faults >= 10 else BACKFILLED[:1])
+        storm.blow(
+            faults,
+            backfills=BACKFILLED[:1] if short else BACKFILLED,
+            # A cleaning that was killed goes on a minute later, and in a short form it is waited for.
+            moments=[moment for moment in MOMENTS if not (short and moment is DELETED)],
+        )
         storm.compare()
         assert len(storm.faults) == faults
     tell(f"{storm.table()}\n{storm.money()}")
@@ -71,7 +78,9 @@ def test_an_order_that_is_cleared_after_its_document_changed_is_what_the_new_pla
     assert airflow.bill()["characters"] - before == len(last)
 
     airflow.clear(DAG, run_id)
-    result = succeeded(airflow, DAG, run_id)
+    assert airflow.wait(DAG, run_id)["state"] == "success"
+    # Not succeeded(): Airflow keeps the third instance, for which there is no order any more, as "removed".
+    result = airflow.xcom(DAG, run_id, "publish")
 
     assert airflow.bill()["characters"] - before == len(first) + len(last)
     spoken = [paragraph["text"] for paragraph in listen(airflow.store, result)["paragraphs"]]
