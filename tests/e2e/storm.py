@@ -53,7 +53,6 @@ AZURE = ("azure_batch", "azure_batch_preview", "azure_long_audio")
 RETENTION = "azure_retention"
 CLEAN = {"long_audio_target": 0, "batch_target": 0, "batch_preview_target": 0, "min_age_minutes": 0}
 
-_MOMENT_SECONDS = 45.0
 _WAITS_TOO_LONG_FROM_ATTEMPT = 3
 _MOST_CLEARS = 3
 
@@ -107,12 +106,20 @@ class Storm:
 
     # -- life
 
-    def blow(self, faults: int, *, backfills: Sequence[Kind] = BACKFILLED, moments: Sequence[Moment] = MOMENTS) -> None:
+    def blow(
+        self,
+        faults: int,
+        *,
+        backfills: Sequence[Kind] = BACKFILLED,
+        moments: Sequence[Moment] = MOMENTS,
+        patience: float = 45,
+    ) -> None:
         """
         Let so many faults come, and wait until all works are done.
 
         :param backfills: the kinds of backfills that get under way with the first documents.
         :param moments: those at which something is killed, besides any moment.
+        :param patience: how long a moment is waited for (seconds).
         """
         weighted = list(itertools.chain(*([target] * times for target, times in TARGETS.items())))
         # However few faults there are: each of these first.
@@ -121,7 +128,7 @@ class Storm:
         self.works += [self._desk.backfill(kind) for kind in backfills]
         for _ in range(faults):
             self._tend()
-            self._strike(next(targets), next(chosen))
+            self._strike(next(targets), next(chosen), patience=patience)
             if self._dice.random() < 0.3:
                 self._run_again()
         self._settle()
@@ -145,14 +152,14 @@ class Storm:
 
     # -- faults
 
-    def _strike(self, target: tuple[str, ...], moment: Moment | None) -> None:
+    def _strike(self, target: tuple[str, ...], moment: Moment | None, *, patience: float) -> None:
         if moment is DELETED:
             self._cleaning.append(self._airflow.trigger(RETENTION, CLEAN))
         elif moment is not None and moment.begins_anew:
             self._begin_work()
         if moment is None:
             time.sleep(self._dice.uniform(0, 10))
-        came = moment is None or moment.await_in(self._outside, timeout=_MOMENT_SECONDS)
+        came = moment is None or moment.await_in(self._outside, timeout=patience)
         self._kill(target)
         fault = Fault(
             number=len(self.faults) + 1,

@@ -45,6 +45,7 @@ def test_whatever_is_killed_at_whatever_moment_everything_is_narrated_and_paid_f
             backfills=BACKFILLED[:1] if short else BACKFILLED,
             # A cleaning that was killed goes on a minute later, and in a short form it is waited for.
             moments=[moment for moment in MOMENTS if not (short and moment is DELETED)],
+            patience=20 if short else 45,
         )
         storm.compare()
         assert len(storm.faults) == faults
