@@ -148,6 +148,8 @@ class TestTheMinimumOfLongAudio:
         road.write(azure_bench.text(1), f"Good night, {azure_bench.word}.")
         run = azure_bench.run("tuesday")
         (order,) = road.plan(run)
+        # It must not be finished and collected before the first look is over.
+        azure_bench.cloud.order_fault("stuck_not_started", service="azure_batch", seconds=1)
         deferred = azure_bench.first_look(order, run)
         event_of(deferred)
 

