@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,6 +165,15 @@ class Stage:
     def jobs(self) -> int:
         now = self.universe.bill()
         return sum(now[name]["jobs"] - self._before[name]["jobs"] for name in now)
+
+    def sees_another_job(self, known: int, *, within: float) -> bool:
+        """Tell whether the cloud accepts a job beyond those that are known, waiting some seconds for it."""
+        end = time.monotonic() + within
+        while self.jobs() == known:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        return True
 
     def compare(self, runs: Sequence[Run] = ()) -> None:
         """Each different paragraph was paid for once, nothing is left to buy, and what was published says it all."""

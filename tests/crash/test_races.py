@@ -160,6 +160,7 @@ class TestAWorkerThatWasTakenForDead:
 
         stage.compare()
 
+    @LONG
     def test_pays_a_second_time_only_where_no_id_is_the_clients_if_it_stood_still_when_the_request_was_ready(
         self, stage, service
     ):
@@ -176,8 +177,10 @@ class TestAWorkerThatWasTakenForDead:
         stage.universe.finish(sleeping)
 
         assert exact == sum(map(len, run.book.texts))
-        # The window that docs/reliability.md describes; benchmarks/purchase_window.py measures how short it is.
-        assert (stage.jobs() == jobs) == (service == "azure_batch")
+        # The window that docs/reliability.md describes; benchmarks/purchase_window.py measures how short it is. A busy
+        # cloud may take up the late request when the one who sent it is gone.
+        bought_again = stage.sees_another_job(jobs, within=2.0 if service == "azure_batch" else 20.0)
+        assert bought_again == (service != "azure_batch")
 
     @pytest.mark.parametrize("point", AFTER_THE_SALE)
     def test_loses_nothing_when_it_wakes_after_the_sale(self, stage, service, point):
