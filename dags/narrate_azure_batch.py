@@ -23,50 +23,14 @@ speak with the same voices: what one of them has bought into a storage the other
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
-from narration.operators.form import (
-    cost_params,
-    document_params,
-    paragraphs_per_order_param,
-    pause_params,
-    storage_param,
-)
-from narration.operators.form_azure import (
-    MOST_PARAGRAPHS_PER_ORDER,
-    connection_params,
-    output_format_param,
-    speaking_params,
-    voice_params,
-)
-from narration.operators.parameters_azure import API_VERSIONS
+from narration.operators.form_azure import azure_batch_params
 from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
-from narration.synthesis.azure_formats import BATCH_FORMATS
 
 # A waiting order costs no worker, and the smallest queue of these services takes 120 jobs.
 ORDERS_AT_ONCE = 120
-
-params = {
-    **document_params(),
-    **voice_params(),
-    **speaking_params(),
-    **output_format_param(BATCH_FORMATS),
-    "api_version": Param(
-        next(iter(API_VERSIONS)),
-        type="string",
-        enum=list(API_VERSIONS),
-        values_display={"2024-04-01": "2024-04-01", "3.1-preview1": "3.1-preview1 (preview)"},
-        title="Version of the service",
-        description="2024-04-01 takes 10,000 paragraphs and 2 MB in one job, the preview 1,000 and 500 KB.",
-        section="Clips",
-    ),
-    **paragraphs_per_order_param(maximum=MOST_PARAGRAPHS_PER_ORDER),
-    **cost_params(),
-    **pause_params(),
-    **storage_param(),
-    **connection_params(),
-}
 
 with DAG(
     dag_id="narrate_azure_batch",
@@ -74,7 +38,7 @@ with DAG(
     doc_md=__doc__,
     schedule=None,
     catchup=False,
-    params=params,
+    params=azure_batch_params(),
     default_args=road_defaults(),
     tags=["narration", "azure"],
     max_active_runs=4,

@@ -30,34 +30,12 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from narration.operators.form import (
-    cost_params,
-    document_params,
-    paragraphs_per_order_param,
-    pause_params,
-    storage_param,
-)
-from narration.operators.form_azure import connection_params, output_format_param, voice_params
+from narration.operators.form_azure import azure_long_audio_params
 from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
-from narration.synthesis.azure_formats import LONG_AUDIO_FORMATS
 
 # A waiting order costs no worker, and the smallest queue of these services takes 120 jobs.
 ORDERS_AT_ONCE = 120
-
-params = {
-    **document_params(
-        note="**The Long Audio API retires on 2027-04-01.** `narrate_azure_batch` does the same for the same voices, "
-        "and buys nothing again that lies in the storage."
-    ),
-    **voice_params(),
-    **output_format_param(LONG_AUDIO_FORMATS),
-    **paragraphs_per_order_param(maximum=9_000),
-    **cost_params(),
-    **pause_params(),
-    **storage_param(),
-    **connection_params(),
-}
 
 with DAG(
     dag_id="narrate_azure_long_audio",
@@ -65,7 +43,7 @@ with DAG(
     doc_md=__doc__,
     schedule=None,
     catchup=False,
-    params=params,
+    params=azure_long_audio_params(),
     default_args=road_defaults(),
     tags=["narration", "azure"],
     max_active_runs=4,

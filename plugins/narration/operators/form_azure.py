@@ -1,4 +1,4 @@
-"""The parts of the Azure Dags' forms that batch synthesis and Long Audio share."""
+"""The forms of ``narrate_azure_batch`` and ``narrate_azure_long_audio``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from collections.abc import Sequence
 
 from airflow.sdk import Param
 
+from narration.operators.form import (
+    cost_params,
+    document_params,
+    paragraphs_per_order_param,
+    pause_params,
+    storage_param,
+)
+from narration.operators.parameters_azure import API_VERSIONS
 from narration.synthesis.azure_choice import (
     HIGHEST_STYLE_DEGREE,
     LOWEST_STYLE_DEGREE,
@@ -14,11 +22,11 @@ from narration.synthesis.azure_choice import (
     ROLES,
     VOLUME,
 )
-from narration.synthesis.azure_formats import DEFAULT_FORMAT, describe
+from narration.synthesis.azure_formats import BATCH_FORMATS, DEFAULT_FORMAT, LONG_AUDIO_FORMATS, describe
 from narration.synthesis.azure_voices import VOICES
 
 DEFAULT_VOICE = "en-US-JennyNeural"
-MOST_PARAGRAPHS_PER_ORDER = 10_000
+_MOST_PARAGRAPHS_PER_ORDER = 10_000
 
 
 def voice_params() -> dict[str, Param]:
@@ -127,4 +135,45 @@ def connection_params() -> dict[str, Param]:
             "another one.",
             section="Where",
         ),
+    }
+
+
+def azure_batch_params() -> dict[str, Param]:
+    """Give everything that a person may set for a narration with Azure batch synthesis."""
+    return {
+        **document_params(),
+        **voice_params(),
+        **speaking_params(),
+        **output_format_param(BATCH_FORMATS),
+        "api_version": Param(
+            next(iter(API_VERSIONS)),
+            type="string",
+            enum=list(API_VERSIONS),
+            values_display={"2024-04-01": "2024-04-01", "3.1-preview1": "3.1-preview1 (preview)"},
+            title="Version of the service",
+            description="2024-04-01 takes 10,000 paragraphs and 2 MB in one job, the preview 1,000 and 500 KB.",
+            section="Clips",
+        ),
+        **paragraphs_per_order_param(maximum=_MOST_PARAGRAPHS_PER_ORDER),
+        **cost_params(),
+        **pause_params(),
+        **storage_param(),
+        **connection_params(),
+    }
+
+
+def azure_long_audio_params() -> dict[str, Param]:
+    """Give everything that a person may set for a narration with Azure's Long Audio API."""
+    return {
+        **document_params(
+            note="**The Long Audio API retires on 2027-04-01.** `narrate_azure_batch` does the same for the same "
+            "voices, and buys nothing again that lies in the storage."
+        ),
+        **voice_params(),
+        **output_format_param(LONG_AUDIO_FORMATS),
+        **paragraphs_per_order_param(maximum=9_000),
+        **cost_params(),
+        **pause_params(),
+        **storage_param(),
+        **connection_params(),
     }
