@@ -276,7 +276,7 @@ def run(bench: Bench) -> Run:
 
 
 _MODULES_WITH_A_CLOCK = (
-    *(f"narration.operators.{name}" for name in ("synthesize", "purchasing", "claims", "collect")),
+    *(f"narration.operators.{name}" for name in ("synthesize", "reconciling", "purchasing", "claims", "collect")),
     "narration.hooks.deadline",
     "narration.services.azure_common",
     "narration.triggers.jobs",

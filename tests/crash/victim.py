@@ -76,13 +76,9 @@ def preload() -> None:
 
 def _form(dag: str) -> dict[str, Any]:
     """The parameters of a run for which nobody filled in the form."""
-    path = Path(__file__).parents[2] / "dags" / f"{dag}.py"
-    specification = importlib.util.spec_from_file_location(f"crash_{dag}", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return {name: module.params[name].value for name in module.params}
+    from narration.operators.forms import form_of
+
+    return {name: param.value for name, param in form_of(dag.removeprefix("narrate_")).items()}
 
 
 def main(order: dict[str, Any]) -> None:

@@ -17,12 +17,8 @@ from narration.audio.errors import ClipDefect
 from narration.errors import NarrationError
 from narration.hooks.polly import PollyHook
 from narration.hooks.polly_errors import PollyCredentialsError, PollyRefusedError
-from narration.operators.synthesize import (
-    ParagraphRefusedError,
-    PurchasesInVainError,
-    SynthesizeOrderOperator,
-    WaitTimeoutError,
-)
+from narration.operators.reconciling import ParagraphRefusedError, PurchasesInVainError
+from narration.operators.synthesize import SynthesizeOrderOperator, WaitTimeoutError
 from narration.services.polly import PollyService
 from narration.store import Store, StoreError
 from tests.conftest import BUCKET, SECRET

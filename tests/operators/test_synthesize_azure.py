@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from narration.errors import NarrationError
 from narration.operators.purchasing import Buyer
-from narration.operators.synthesize import ParagraphRefusedError, PurchasesInVainError
+from narration.operators.reconciling import ParagraphRefusedError, PurchasesInVainError
 from narration.services.registry import make_service
 from narration.store import Store
 from narration.synthesis.record import OrderRecord
