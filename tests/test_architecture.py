@@ -16,13 +16,14 @@ LIBRARY = PLUGINS / "narration"
 PURE = {"document", "synthesis", "audio"}
 # Each room may import what stands after it, besides itself, the pure rooms and the exceptions.
 ALLOWED = {
-    "operators": {"triggers", "services", "hooks", "links", "store"},
-    "sensors": {"triggers", "services", "hooks", "links", "store"},
-    "triggers": {"services", "hooks", "store"},
-    "services": {"hooks", "store"},
-    "hooks": {"store"},
-    "links": {"hooks", "store"},
-    "store": set(),
+    "operators": {"triggers", "services", "hooks", "links", "store", "paths"},
+    "sensors": {"triggers", "services", "hooks", "links", "store", "paths"},
+    "triggers": {"services", "hooks", "store", "paths"},
+    "services": {"hooks", "store", "paths"},
+    "hooks": {"store", "paths"},
+    "links": {"hooks", "store", "paths"},
+    "store": {"paths"},
+    "paths": set(),
     "errors": set(),
     "provider_info": set(),
     # Runs in the scheduler.

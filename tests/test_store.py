@@ -8,7 +8,8 @@ from hashlib import sha256
 import pytest
 
 from narration.errors import PermanentNarrationError
-from narration.store import LocationError, Store, StoredClip, StoreError
+from narration.paths import LocationError, StoreError
+from narration.store import Store, StoredClip
 from tests.conftest import BUCKET
 from tests.road import tone_cloud
 

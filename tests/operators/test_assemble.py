@@ -4,7 +4,7 @@ import pytest
 
 from narration.operators.assemble import slug_of
 from narration.operators.manifest import NarrationHoleError
-from narration.store import StoreError
+from narration.paths import StoreError
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from narration.errors import NarrationError, PermanentNarrationError
 from narration.hooks.azure_speech import AzureSpeechHook
-from narration.store import StoreError
+from narration.paths import StoreError
 from narration.synthesis.reconcile import JobState
 from tests.azure_retention import BATCH, DAY, DELETE, HOUR, LONG_AUDIO, PREVIEW, Resource, retention_cloud
 

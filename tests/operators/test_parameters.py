@@ -5,7 +5,7 @@ import pytest
 from narration.errors import PermanentNarrationError
 from narration.operators.parameters import NarrationParameters, ParameterError
 from narration.operators.policy import RETRIES, road_defaults
-from narration.store import LocationError, StoreError
+from narration.paths import LocationError, StoreError
 from narration.synthesis.polly_choice import VoiceChoiceError
 from tests.road import params
 

@@ -10,7 +10,7 @@ from narration.errors import NarrationError, PermanentNarrationError
 from narration.operators import read
 from narration.operators.parameters import ParameterError
 from narration.operators.read import load, source_name
-from narration.store import LocationError
+from narration.paths import LocationError
 from tests.conftest import BUCKET
 
 

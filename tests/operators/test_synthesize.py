@@ -19,8 +19,9 @@ from narration.hooks.polly import PollyHook
 from narration.hooks.polly_errors import PollyCredentialsError, PollyRefusedError
 from narration.operators.reconciling import ParagraphRefusedError, PurchasesInVainError
 from narration.operators.synthesize import SynthesizeOrderOperator, WaitTimeoutError
+from narration.paths import StoreError
 from narration.services.polly import PollyService
-from narration.store import Store, StoreError
+from narration.store import Store
 from tests.conftest import BUCKET, SECRET
 from tests.road import LIST, START, bill, event_of
 

@@ -18,7 +18,8 @@ from narration.synthesis.azure_retention import (
 from narration.synthesis.record import OrderRecord
 
 if TYPE_CHECKING:
-    from narration.store import Store, StoreError
+    from narration.paths import StoreError
+    from narration.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Holdings:
         return found
 
     def _held(self, key: str) -> bool:
-        from narration.store import StoreError
+        from narration.paths import StoreError
 
         try:
             return self._store.has_whole(key)
@@ -88,7 +89,7 @@ class StoreUse:
         """
         Tell of each job why this store wants it kept; ``None`` if it does not.
 
-        :raises narration.store.StoreError: the store cannot be read; nothing may be concluded then.
+        :raises narration.paths.StoreError: the store cannot be read; nothing may be concluded then.
         """
         orders = list(dict.fromkeys(job.order_id for job in jobs))
         records = dict(zip(orders, self._store.parallel(self._record, orders), strict=True))
@@ -108,7 +109,7 @@ class StoreUse:
 
     def _record(self, order_id: str) -> OrderRecord | None:
         """Read the record of an order, an empty one if there is none; ``None`` if it cannot be made sense of."""
-        from narration.store import StoreError
+        from narration.paths import StoreError
 
         try:
             return OrderRecord.from_dict(self._store.read_record(order_id))

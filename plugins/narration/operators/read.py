@@ -72,10 +72,10 @@ def load(location: str, *, conn_id: str | None, parameter: str = "document") -> 
         another connection).
     :param parameter: the parameter that holds the location, for messages.
     :raises ParameterError: if it is not there, is a folder, or is too large.
-    :raises narration.store.LocationError: if its storage or its connection does not exist.
-    :raises narration.store.StoreError: if it could not be read, which another attempt may put right.
+    :raises narration.paths.LocationError: if its storage or its connection does not exist.
+    :raises narration.paths.StoreError: if it could not be read, which another attempt may put right.
     """
-    from narration.store import StoreError, object_path, storage_errors
+    from narration.paths import StoreError, object_path, storage_errors
 
     path = object_path(location, conn_id=conn_id, parameter=parameter)
     try:

@@ -14,9 +14,9 @@ def read_record(store: Store, order_id: str) -> OrderRecord:
     """
     Read what became of an order so far; an empty record if nothing was written yet.
 
-    :raises narration.store.StoreError: if it is damaged: an empty one in its place could buy again what was bought.
+    :raises narration.paths.StoreError: if it is damaged: an empty one in its place could buy again what was bought.
     """
-    from narration.store import StoreError
+    from narration.paths import StoreError
 
     data = store.read_record(order_id)
     try:
