@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[1]
 PLUGINS = REPOSITORY / "plugins"
 LIBRARY = PLUGINS / "narration"
 
-PURE = {"document", "synthesis", "audio"}
+PURE = {"document", "synthesis", "audio", "inbox"}
 # Each room may import what stands after it, besides itself, the pure rooms and the exceptions.
 ALLOWED = {
     "operators": {"triggers", "services", "hooks", "links", "store", "paths"},
@@ -28,10 +28,11 @@ ALLOWED = {
     "provider_info": set(),
     # Runs in the scheduler.
     "listeners": set(),
-    # A narration is planned from a document; the other two know nothing of each other.
+    # A narration is planned from a document; the others know nothing of each other.
     "synthesis": {"document"},
     "document": set(),
     "audio": set(),
+    "inbox": set(),
 }
 IMPURE = {"airflow", "boto3", "botocore", "aiobotocore", "s3fs", "fsspec", "requests", "httpx", "aiohttp", "urllib3"}
 # What costs a second or so to import and what only a running task needs.

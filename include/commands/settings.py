@@ -54,6 +54,10 @@ class Layout:
         return self.state / "store"
 
     @property
+    def inbox(self) -> Path:
+        return self.state / "inbox"
+
+    @property
     def logs(self) -> Path:
         return self.state / "logs"
 
@@ -89,7 +93,7 @@ class Layout:
         return replace(self, state=self.state / "aws")
 
     def create(self) -> None:
-        for folder in (self.airflow, self.local_cloud, self.store, self.logs, self.run):
+        for folder in (self.airflow, self.local_cloud, self.store, self.inbox, self.logs, self.run):
             folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -217,6 +221,7 @@ def airflow_environment(
         **_secrets(layout.airflow / "secrets.json"),
     )
     storage = f"file://{layout.store}"
+    result.setdefault("AIRFLOW__NARRATION__INBOX", f"file://{layout.inbox}")
     if aws:
         result.setdefault("AIRFLOW__NARRATION__STORAGE", storage)
     else:

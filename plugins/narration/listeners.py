@@ -1,15 +1,20 @@
 """
-What Narration does when a Dag run has ended: it takes over what its tasks want the run's note to say.
+What Narration does when a Dag run begins and ends: it sees that its pool exists, and writes the run's note.
 
-Airflow gives tasks no call for that, so it is done where the run ends: in the scheduler, or in the API server for a run
-that a person ends. Both tell of it in the middle of a transaction that holds locks and must neither be committed nor
-broken by somebody else. So the note is written after that transaction, in one of its own.
+A task whose pool does not exist is never started, and nothing but the scheduler's log says so: the run would stay as it
+is for ever. So the pool is made when a run begins, in the size of :data:`POOL_SLOTS`; who has made it is left alone.
+
+Airflow gives tasks no call for the note of their run, so what they want it to say is taken over where the run ends: in
+the scheduler, or in the API server for a run that a person ends. Both tell of it in the middle of a transaction that
+holds locks and must neither be committed nor broken by somebody else. So everything is written after that transaction,
+in one of its own.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
@@ -18,6 +23,10 @@ if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
 log = logging.getLogger(__name__)
+
+POOL = "narration"
+"""The pool of the tasks that have jobs; as in :mod:`narration.operators.policy`, which this room does not import."""
+POOL_SLOTS = 64
 
 RUN_NOTE = "run_note"
 """The XCom that holds it; as in :mod:`narration.operators.run_note`, which this room does not import."""
@@ -40,28 +49,67 @@ def on_dag_run_failed(dag_run: DagRun) -> None:
     write_note_later(dag_run)
 
 
+@hookimpl
+def on_dag_run_running(dag_run: DagRun) -> None:
+    """Make the pool of a run that begins, if its Dag names the pool and nobody has made it."""
+    dag = dag_run.dag
+    if dag is not None and any(task.pool == POOL for task in dag.tasks):
+        _later(dag_run, make_pool, what=f"The pool {POOL!r} could not be made")
+
+
 def write_note_later(dag_run: DagRun) -> None:
     """Write the note of a run as soon as the transaction that ends the run is committed."""
+    key = dag_run.id
+    # A note is not worth a scheduler; what it would say is in the run's XCom all the same.
+    _later(dag_run, lambda session: write_note(key, session=session), what="The note of a Dag run could not be written")
+
+
+def _later(dag_run: DagRun, act: Callable[[Any], None], *, what: str) -> None:
+    """Do something in a transaction of its own as soon as the one that the run is in is committed."""
     from sqlalchemy import event
     from sqlalchemy.orm import object_session
 
     session = object_session(dag_run)
     if session is None:
         return
-    key = dag_run.id
 
-    def write(_: Any) -> None:
+    def do(_: Any) -> None:
         from airflow.utils.session import create_session
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             with create_session(scoped=False) as own:
-                write_note(key, session=own)
+                act(own)
         except SQLAlchemyError:
-            # A note is not worth a scheduler; what it would say is in the run's XCom all the same.
-            log.warning("The note of a Dag run could not be written.", exc_info=True)
+            log.warning("%s.", what, exc_info=True)
 
-    event.listen(session, "after_commit", write, once=True)
+    event.listen(session, "after_commit", do, once=True)
+
+
+def make_pool(session: Any) -> None:
+    """
+    Make the pool unless it exists.
+
+    :param session: is not committed here.
+    """
+    from airflow.models.pool import Pool
+    from sqlalchemy import select
+
+    if session.scalar(select(Pool.id).where(Pool.pool == POOL)) is None:
+        session.add(
+            Pool(
+                pool=POOL,
+                slots=POOL_SLOTS,
+                description="Orders under way at speech services, waiting ones included. Made by Narration.",
+                include_deferred=True,
+            )
+        )
+        log.warning(
+            "There was no pool %r, and Airflow never starts a task whose pool is missing. It was made with %d slots; "
+            "change them under Admin, Pools.",
+            POOL,
+            POOL_SLOTS,
+        )
 
 
 def write_note(dag_run_id: int, *, session: Any) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -76,3 +78,34 @@ def storage_errors(what: str, *, hint: str) -> Iterator[None]:
             raise
         # The filesystems let some errors of their own clients through, such as a host that does not answer.
         raise StoreError(f"{what}: {error}. {hint}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundFile:
+    uri: str
+    name: str
+    size: int
+    modified: datetime | None
+    etag: str | None
+    error: str | None = None
+
+
+def list_files(location: str, *, conn_id: str | None, parameter: str) -> list[FoundFile]:
+    path = object_path(location, conn_id=conn_id, parameter=parameter)
+    if not path.exists():
+        raise FileNotFoundError(location)
+    found = []
+    for each in sorted(path.rglob("*")):
+        if each.is_dir():
+            continue
+        stat = each.stat()
+        found.append(
+            FoundFile(
+                uri=str(each),
+                name=str(each)[len(str(path)) :].lstrip("/"),
+                size=stat.st_size,
+                modified=datetime.fromtimestamp(stat.st_mtime, UTC),
+                etag=None,
+            )
+        )
+    return found

@@ -134,6 +134,19 @@ class Store:
         """
         return self._guarded(parts, lambda: self.path(*parts).read_bytes())
 
+    def names(self, *parts: str) -> list[str]:
+        """Name the files of one folder, sorted; none if there is no such folder."""
+        path = self.path(*parts)
+
+        def listed() -> list[str]:
+            path.fs.invalidate_cache(path.path)
+            return sorted(str(entry["name"]).rsplit("/", 1)[-1] for entry in path.fs.ls(path.path, detail=True))
+
+        try:
+            return self._guarded(parts, listed)
+        except FileNotFoundError:
+            return []
+
     def write_json(self, *parts: str, value: Any) -> None:
         """Write a JSON value whole or not at all."""
         self.write(*parts, data=json.dumps(value, ensure_ascii=False, indent=1).encode())

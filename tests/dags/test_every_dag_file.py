@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import CronDataIntervalTimetable
 from airflow.serialization.serialized_objects import DagSerialization
 
 REPOSITORY = Path(__file__).parents[2]
@@ -20,11 +21,15 @@ EXPECTED = {
     "azure_retention.py": {"azure_retention"},
     "narrate_azure_batch.py": {"narrate_azure_batch"},
     "narrate_azure_long_audio.py": {"narrate_azure_long_audio"},
+    "narrate_nightly.py": {"narrate_nightly"},
     "narrate_polly.py": {"narrate_polly"},
     "polly_long_audio.py": {"polly_long_audio"},
 }
-SCHEDULED = {"azure_retention": "@hourly"}
-"""All others run only when they are asked to: they spend money."""
+SCHEDULED = {
+    "azure_retention": "@hourly",
+    "narrate_nightly": CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+}
+"""All others run only when they are asked to: they spend money. The nightly one does so once it is switched on."""
 MOST_SECONDS = 0.5
 
 # Prints what reading the files of the arguments adds to importing Airflow, and what it touches.

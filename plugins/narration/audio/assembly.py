@@ -1,4 +1,4 @@
-"""Clips and a timeline become the finished narration: one MP3 and one M4B."""
+"""Clips and a timeline become the finished narration: an MP3, an M4B, or both."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class AssemblyReport:
 
     :param samples: length of the master in samples
     :param duration_seconds: the same in seconds
-    :param mp3_bytes: size of the MP3 file
-    :param m4b_bytes: size of the M4B file
+    :param mp3_bytes: size of the MP3 file; ``None`` if none was wanted
+    :param m4b_bytes: size of the M4B file; likewise
     """
 
     samples: int
     duration_seconds: float
-    mp3_bytes: int
-    m4b_bytes: int
+    mp3_bytes: int | None
+    m4b_bytes: int | None
 
 
 def assemble(
@@ -56,8 +56,8 @@ def assemble(
     *,
     pieces: Sequence[Piece],
     load_clip: Callable[[str], Samples],
-    mp3_path: Path,
-    m4b_path: Path,
+    mp3_path: Path | None,
+    m4b_path: Path | None,
     tags: Tags,
     chapter_titles: Sequence[str],
     bitrate_kbps: int = 64,
@@ -66,7 +66,7 @@ def assemble(
     threads: int | None = None,
     segment_seconds: float = SEGMENT_SECONDS,
 ) -> AssemblyReport:
-    """Join the clips sample by sample, encode the master once to each file, and verify both.
+    """Join the clips sample by sample, encode the master once to each file, and verify each.
 
     The master streams: at no time is more of it in memory than one clip and a few minutes. Every clip is loaded once
     for each of its pieces, in the calling thread; further threads encode, see :mod:`narration.audio.segments`.
@@ -74,23 +74,25 @@ def assemble(
     :param timeline: where every piece lies
     :param pieces: the pieces the timeline was built from
     :param load_clip: gives the decoded samples of a clip key, at the piece's own rate
-    :param mp3_path: file to write, on an ordinary file system (headers are written last)
+    :param mp3_path: file to write, on an ordinary file system (headers are written last); ``None`` for no MP3
     :param m4b_path: likewise
     :param tags: what players show about the narration
     :param chapter_titles: title of every chapter, by chapter index
     :param bitrate_kbps: of each file; one of :data:`~narration.audio.encoding.BITRATES_KBPS`
     :param progress: called in the calling thread with the share done, from 0 to 1, about once for each minute of audio
-    :param verify: ``full`` decodes both files to the end; ``headers`` trusts their headers
+    :param verify: ``full`` decodes the files to the end; ``headers`` trusts their headers
     :param threads: how many segments are encoded at once; by default one for each usable core, at most 8
     :param segment_seconds: about how much audio a thread encodes at a time; with the threads it decides the memory
-    :raises AssemblyError: a clip does not fit its place, a file cannot be written, or one does not pass verification.
-        Whatever was raised, neither file is left behind.
+    :raises AssemblyError: no file is wanted, a clip does not fit its place, a file cannot be written, or one does not
+        pass verification. Whatever was raised, no file is left behind.
     """
     _check_request(timeline, chapter_titles=chapter_titles, bitrate_kbps=bitrate_kbps)
     threads = max(1, threads or min(_usable_cores(), _MOST_THREADS))
     segments = plan_segments(timeline, seconds=segment_seconds)
     encoding = Encoding(sample_rate=timeline.sample_rate, bitrate_kbps=bitrate_kbps)
-    targets = ((MP3, mp3_path), (M4B, m4b_path))
+    targets = [(kind, path) for kind, path in ((MP3, mp3_path), (M4B, m4b_path)) if path is not None]
+    if not targets:
+        raise AssemblyError("Neither an MP3 nor an M4B is wanted; choose one of them, or both.")
     report = progress or (lambda share: None)
     try:
         files: list[OutputFile] = []
@@ -119,8 +121,8 @@ def assemble(
         return AssemblyReport(
             samples=timeline.total_samples,
             duration_seconds=timeline.duration_seconds,
-            mp3_bytes=mp3_path.stat().st_size,
-            m4b_bytes=m4b_path.stat().st_size,
+            mp3_bytes=None if mp3_path is None else mp3_path.stat().st_size,
+            m4b_bytes=None if m4b_path is None else m4b_path.stat().st_size,
         )
     except BaseException:
         # Also when the task is killed by a signal that Python sees: half a book must never look like a whole one.

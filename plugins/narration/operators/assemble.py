@@ -1,17 +1,17 @@
-"""The fourth task of the road: the clips in the store become one MP3 and one M4B."""
+"""The fourth task of the road: the clips in the store become an MP3, an M4B, or both."""
 
 from __future__ import annotations
 
 import re
 import tempfile
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
+from narration.operators.base import RoadOperator
 from narration.operators.manifest import clips_of, laid_out, published_manifest
-from narration.operators.parameters import NarrationParameters
+from narration.operators.parameters import OUTPUTS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from narration.synthesis.planning import Plan
 
 
-class AssembleNarrationOperator(BaseOperator):
+class AssembleNarrationOperator(RoadOperator):
     """
     Join the clips of a plan into the finished audio files and lay them beside where the manifest will be.
 
@@ -29,44 +29,53 @@ class AssembleNarrationOperator(BaseOperator):
     manifest. A narration that is published already, clip for clip and pause for pause the same, is not made again.
 
     Returns ``{"narration", "plan", "reused", "mp3", "m4b", "mp3_bytes", "m4b_bytes", "duration_seconds",
-    "sample_rate"}``; names are relative to the store.
+    "sample_rate"}``; names are relative to the store, and those of files that nobody wants are left out.
 
-    :param service: the speech service that the Dag stands for.
     :param plan: name of the plan in the store.
-    :param bitrate_kbps: of the MP3 and of the M4B.
+    :param bitrate_kbps: of each file.
     """
 
-    template_fields = ("plan",)
+    template_fields = ("request", "plan")
     ui_color = "#dff5e4"
 
-    def __init__(self, *, service: str, plan: str, bitrate_kbps: int = 64, **kwargs: Any) -> None:
+    def __init__(self, *, plan: Any, bitrate_kbps: int = 64, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.service = service
         self.plan = plan
         self.bitrate_kbps = bitrate_kbps
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def work(self, context: Context) -> dict[str, Any]:
         from narration.store import Store
         from narration.synthesis.planning import Plan
 
-        parameters = NarrationParameters.of(context["params"], service=self.service)
+        parameters = self.parameters(context)
         store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
         plan = Plan.from_dict(store.handed_over("plans", f"{self.plan}.json"))
         slug = slug_of(plan.title)
         name = f"{slug}-{plan.narration_key[:10]}"
 
-        published = published_manifest(store, name)
+        published = published_manifest(store, name, outputs=parameters.outputs)
         if published is not None:
             self.log.info("%s is published already, clip for clip the same; it is not assembled again.", name)
             return {"narration": name, "plan": self.plan, "reused": True, **published["audio"]}
 
+        # What was made for somebody before stays there.
+        before = published_manifest(store, name)
+        outputs = [kind for kind in OUTPUTS if kind in parameters.outputs or (before and kind in before["audio"])]
         clips = clips_of(plan, store)
         pieces, timeline = laid_out(plan, clips)
         with tempfile.TemporaryDirectory(prefix="narration-") as folder:
             audio = self._assembled(
-                plan, clips, pieces, timeline, context=context, store=store, folder=Path(folder), slug=slug
+                plan,
+                clips,
+                pieces,
+                timeline,
+                context=context,
+                store=store,
+                folder=Path(folder),
+                slug=slug,
+                outputs=outputs,
             )
-            for kind in ("mp3", "m4b"):
+            for kind in outputs:
                 store.upload(Path(folder) / audio[kind], "narrations", name, audio[kind])
         return {"narration": name, "plan": self.plan, "reused": False, **audio}
 
@@ -81,6 +90,7 @@ class AssembleNarrationOperator(BaseOperator):
         store: Store,
         folder: Path,
         slug: str,
+        outputs: Collection[str],
     ) -> dict[str, Any]:
         from narration.audio.assembly import assemble
         from narration.audio.decoding import decode_clip
@@ -109,8 +119,8 @@ class AssembleNarrationOperator(BaseOperator):
             timeline,
             pieces=pieces,
             load_clip=load,
-            mp3_path=folder / f"{slug}.mp3",
-            m4b_path=folder / f"{slug}.m4b",
+            mp3_path=folder / f"{slug}.mp3" if "mp3" in outputs else None,
+            m4b_path=folder / f"{slug}.m4b" if "m4b" in outputs else None,
             tags=Tags(
                 title=plan.title,
                 author=plan.author,
@@ -122,11 +132,10 @@ class AssembleNarrationOperator(BaseOperator):
             bitrate_kbps=self.bitrate_kbps,
             progress=show_progress,
         )
+        sizes = {"mp3": report.mp3_bytes, "m4b": report.m4b_bytes}
         return {
-            "mp3": f"{slug}.mp3",
-            "m4b": f"{slug}.m4b",
-            "mp3_bytes": report.mp3_bytes,
-            "m4b_bytes": report.m4b_bytes,
+            **{kind: f"{slug}.{kind}" for kind in outputs},
+            **{f"{kind}_bytes": sizes[kind] for kind in outputs},
             "duration_seconds": report.duration_seconds,
             "sample_rate": timeline.sample_rate,
         }

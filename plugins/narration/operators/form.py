@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
-from narration.operators.parameters import configured
+from narration.operators.parameters import OUTPUTS, configured
 
 
 def document_params(*, note: str = "") -> dict[str, Param]:
@@ -45,6 +45,25 @@ def paragraphs_per_order_param(*, maximum: int = 1000) -> dict[str, Param]:
             title="Paragraphs per order",
             description="One task instance sees one order through. 1 gives every paragraph a task instance of its own.",
             section="Clips",
+        )
+    }
+
+
+def outputs_param() -> dict[str, Param]:
+    """Give the parameter that says which files a narration is made into."""
+    return {
+        "outputs": Param(
+            list(OUTPUTS),
+            type="array",
+            items={"type": "string", "enum": list(OUTPUTS)},
+            examples=list(OUTPUTS),
+            values_display={"mp3": "MP3", "m4b": "M4B, with chapter marks"},
+            minItems=1,
+            uniqueItems=True,
+            title="Files",
+            description="What the narration is made into; either file has all of it. Neither costs anything at the "
+            "service.",
+            section="Files",
         )
     }
 

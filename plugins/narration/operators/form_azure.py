@@ -9,6 +9,7 @@ from airflow.sdk import Param
 from narration.operators.form import (
     cost_params,
     document_params,
+    outputs_param,
     paragraphs_per_order_param,
     pause_params,
     storage_param,
@@ -157,6 +158,7 @@ def azure_batch_params() -> dict[str, Param]:
         **paragraphs_per_order_param(maximum=_MOST_PARAGRAPHS_PER_ORDER),
         **cost_params(),
         **pause_params(),
+        **outputs_param(),
         **storage_param(),
         **connection_params(),
     }
@@ -174,6 +176,7 @@ def azure_long_audio_params() -> dict[str, Param]:
         **paragraphs_per_order_param(maximum=9_000),
         **cost_params(),
         **pause_params(),
+        **outputs_param(),
         **storage_param(),
         **connection_params(),
     }

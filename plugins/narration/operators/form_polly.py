@@ -7,6 +7,7 @@ from airflow.sdk import Param
 from narration.operators.form import (
     cost_params,
     document_params,
+    outputs_param,
     paragraphs_per_order_param,
     pause_params,
     storage_param,
@@ -77,6 +78,7 @@ def polly_params() -> dict[str, Param]:
         **paragraphs_per_order_param(),
         **cost_params(),
         **pause_params(),
+        **outputs_param(),
         **storage_param(),
         "output_bucket": Param(
             configured("polly_bucket"),

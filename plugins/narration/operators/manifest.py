@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from narration.errors import PermanentNarrationError
+from narration.operators.parameters import OUTPUTS
 from narration.operators.records import read_record
 from narration.synthesis.billing import Bill, Difference, bill_of
 from narration.synthesis.estimate import price_facts
@@ -26,14 +27,20 @@ class NarrationHoleError(PermanentNarrationError):
     """Paragraphs have no clip; a narration with a hole is never published."""
 
 
-def published_manifest(store: Store, name: str) -> dict[str, Any] | None:
-    """Give the manifest of a published narration, or ``None`` if it or one of its files is not there."""
+def published_manifest(store: Store, name: str, *, outputs: Iterable[str] = ()) -> dict[str, Any] | None:
+    """
+    Give the manifest of a published narration, or ``None`` if it or one of its files is not there.
+
+    :param outputs: files that it must have been made into.
+    """
     try:
         manifest = store.read_json("narrations", name, MANIFEST)
     except FileNotFoundError:
         return None
     audio = manifest["audio"]
-    for kind in ("mp3", "m4b"):
+    if not set(outputs) <= set(audio):
+        return None
+    for kind in (output for output in OUTPUTS if output in audio):
         path = store.path("narrations", name, audio[kind])
         if not path.exists() or path.stat().st_size != audio[f"{kind}_bytes"]:
             return None

@@ -17,6 +17,9 @@ SECTION = "narration"
 PAUSES = ("paragraph_pause_ms", "heading_pause_ms", "scene_pause_ms", "chapter_pause_ms")
 """Names of the parameters that set pauses."""
 
+OUTPUTS = ("mp3", "m4b")
+"""The files that a narration can be made into."""
+
 _READERS = {
     "polly": "narration.operators.parameters_polly.PollyParameters",
     "azure_batch": "narration.operators.parameters_azure.AzureBatchParameters",
@@ -44,6 +47,7 @@ class NarrationParameters(ABC):
     :param service: the adapter that buys, as :func:`narration.services.registry.make_service` knows it.
     :param pauses: milliseconds, by name.
     :param cost: what the run may cost.
+    :param outputs: of :data:`OUTPUTS`, those that are wanted.
     :param storage_conn_id: connection for S3 locations of the document and of the storage that name none.
     """
 
@@ -57,6 +61,7 @@ class NarrationParameters(ABC):
     storage_conn_id: str | None
     pauses: Mapping[str, int]
     cost: CostLimits
+    outputs: tuple[str, ...]
 
     @classmethod
     def of(cls, params: Mapping[str, Any], *, service: str) -> NarrationParameters:
@@ -102,5 +107,13 @@ def common_fields(params: Mapping[str, Any]) -> dict[str, Any]:
         "paragraphs_per_order": int(params["paragraphs_per_order"]),
         "storage": params["storage"] or configured("storage"),
         "cost": CostLimits.read(params),
+        "outputs": _outputs(params),
         "pauses": {name.removesuffix("_pause_ms") + "_ms": int(params[name]) for name in PAUSES},
     }
+
+
+def _outputs(params: Mapping[str, Any]) -> tuple[str, ...]:
+    wanted = params.get("outputs", list(OUTPUTS))
+    if not wanted or any(output not in OUTPUTS for output in wanted):
+        raise ParameterError(f"The parameter 'outputs' is {wanted!r}. Choose {' and '.join(OUTPUTS)}, or one of them.")
+    return tuple(output for output in OUTPUTS if output in wanted)

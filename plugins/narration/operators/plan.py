@@ -6,9 +6,8 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from narration.operators.parameters import NarrationParameters, configured
+from narration.operators.base import RoadOperator
+from narration.operators.parameters import configured
 from narration.operators.records import read_record
 from narration.operators.run_note import push_note
 from narration.synthesis.estimate import Count, Estimate
@@ -32,7 +31,7 @@ _LONGEST_PLACE = 160
 _BELIEVED_SECONDS = 71 * 3600.0
 
 
-class PlanNarrationOperator(BaseOperator):
+class PlanNarrationOperator(RoadOperator):
     """
     Plan a narration, price it, and return the orders that are not complete yet, for a task to be mapped over.
 
@@ -43,26 +42,24 @@ class PlanNarrationOperator(BaseOperator):
     Pushes ``plan`` (the plan's name in the store), ``summary`` (see
     :class:`~narration.synthesis.estimate.Estimate`) and ``run_note`` to XCom.
 
-    :param service: the speech service that the Dag stands for.
     :param document: what :class:`~narration.operators.read.ReadDocumentOperator` returned.
     """
 
-    template_fields = ("document",)
+    template_fields = ("request", "document")
     ui_color = "#dfe8f5"
 
-    def __init__(self, *, service: str, document: Any, **kwargs: Any) -> None:
+    def __init__(self, *, document: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.service = service
         self.document = document
 
-    def execute(self, context: Context) -> list[dict[str, Any]]:
+    def work(self, context: Context) -> list[dict[str, Any]]:
         from narration.document.model import Document
         from narration.services.registry import make_service
         from narration.store import Store
         from narration.synthesis.orders import distinct, pack
         from narration.synthesis.planning import plan_narration
 
-        parameters = NarrationParameters.of(context["params"], service=self.service)
+        parameters = self.parameters(context)
         store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
         service = make_service(parameters.service, parameters.connection())
         profile = service.profile(**parameters.voice_choice())

@@ -12,6 +12,15 @@ LONGEST_RETRY_DELAY = timedelta(minutes=10)
 """With these an outage of half an hour is sat out."""
 
 
+POOL = "narration"
+"""
+The pool of the tasks that have jobs at a service. Its slots bound how many orders are under way at once, over all runs
+of all Dags; it counts waiting tasks too, which hold no worker but do hold jobs.
+"""
+POOL_SLOTS = 64
+"""Its size where nobody has set one."""
+
+
 def road_defaults() -> dict[str, Any]:
     """
     Give the default arguments of the ``narrate_*`` Dags.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
+from narration.operators.assets import tell_of_narration
+from narration.operators.base import RoadOperator
 from narration.operators.manifest import MANIFEST, bill_facts, manifest_of, published_manifest
-from narration.operators.parameters import NarrationParameters
+from narration.operators.parameters import OUTPUTS
 from narration.operators.run_note import push_note
 from narration.synthesis.billing import Bill
 from narration.synthesis.estimate import price_from_facts
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from narration.synthesis.prices import Price
 
 
-class PublishNarrationOperator(BaseOperator):
+class PublishNarrationOperator(RoadOperator):
     """
     Write the manifest beside the audio and say where everything lies and what it cost.
 
@@ -28,34 +28,30 @@ class PublishNarrationOperator(BaseOperator):
     what this run bought, as a :class:`~narration.synthesis.billing.Bill` with its price and the plan's estimate. A job
     of which the service counted something else than was estimated is named in a warning.
 
-    :param service: the speech service that the Dag stands for.
     :param assembled: what :class:`~narration.operators.assemble.AssembleNarrationOperator` returned.
-    :param orders_task_id: the mapped task whose results say what this run bought.
+    :param orders_task_id: the task, mapped or not, whose results say what this run bought.
     :param plan_task_id: the task that planned, with its ``summary`` in XCom.
     """
 
-    template_fields = ("assembled",)
+    template_fields = ("request", "assembled")
     ui_color = "#dff5e4"
 
-    def __init__(
-        self, *, service: str, assembled: Any, orders_task_id: str, plan_task_id: str = "plan", **kwargs: Any
-    ) -> None:
+    def __init__(self, *, assembled: Any, orders_task_id: str, plan_task_id: str = "plan", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.service = service
         self.assembled = assembled
         self.orders_task_id = orders_task_id
         self.plan_task_id = plan_task_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def work(self, context: Context) -> dict[str, Any]:
         from narration.services.registry import make_service
         from narration.store import Store
         from narration.synthesis.planning import Plan
 
-        parameters = NarrationParameters.of(context["params"], service=self.service)
+        parameters = self.parameters(context)
         store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
         name = self.assembled["narration"]
-        manifest = published_manifest(store, name)
-        planned: Any = context["ti"].xcom_pull(task_ids=self.plan_task_id, key="summary")
+        manifest = published_manifest(store, name, outputs=parameters.outputs)
+        planned = self.pulled(context, task_id=self.plan_task_id, key="summary")
         price = price_from_facts(planned)
         if manifest is None:
             plan = Plan.from_dict(store.handed_over("plans", f"{self.assembled['plan']}.json"))
@@ -74,18 +70,22 @@ class PublishNarrationOperator(BaseOperator):
             "title": manifest["title"],
             "narration_uri": store.uri_of("narrations", name),
             "manifest_uri": store.uri_of("narrations", name, MANIFEST),
-            "mp3_uri": store.uri_of("narrations", name, audio["mp3"]),
-            "m4b_uri": store.uri_of("narrations", name, audio["m4b"]),
+            **{f"{kind}_uri": store.uri_of("narrations", name, audio[kind]) for kind in OUTPUTS if kind in audio},
             "duration_seconds": audio["duration_seconds"],
-            "mp3_bytes": audio["mp3_bytes"],
-            "m4b_bytes": audio["m4b_bytes"],
+            **{f"{kind}_bytes": audio[f"{kind}_bytes"] for kind in OUTPUTS if kind in audio},
             "chapters": len(manifest["chapters"]),
             "paragraphs": len(manifest["paragraphs"]),
             "billed_characters": manifest["billed_characters"],
             "bought_characters_this_run": bill.characters_billed,
         }
-        self.log.info("Published %(title)r: %(mp3_uri)s, %(duration_seconds).0f s.", result)
+        self.log.info("Published %(title)r: %(narration_uri)s, %(duration_seconds).0f s.", result)
         self._tell_the_bill(context, bill, planned=planned["characters_to_buy"], price=price)
+        if self.request is not None:
+            from narration.operators.inbox_records import InboxRecords
+
+            result["document"] = self.request["name"]
+            InboxRecords.of(self.request).published(self.request, narration=name, storage=store.uri)
+        tell_of_narration(context, result)
         return result
 
     def _tell_the_bill(self, context: Context, bill: Bill, *, planned: int, price: Price | None) -> None:
@@ -97,7 +97,7 @@ class PublishNarrationOperator(BaseOperator):
         push_note(context, note)
 
     def _order_results(self, context: Context) -> Iterable[Mapping[str, Any]]:
-        results: Any = context["ti"].xcom_pull(task_ids=self.orders_task_id)
+        results = self.pulled(context, task_id=self.orders_task_id)
         if results is None:
             return []
         return [results] if isinstance(results, Mapping) else [result for result in results if result]

@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.sdk import BaseOperator
-
-from narration.operators.parameters import NarrationParameters, ParameterError
+from narration.inbox.errors import ProfileError
+from narration.operators.base import RoadOperator
+from narration.operators.parameters import ParameterError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,27 +17,24 @@ LARGEST_DOCUMENT = 64 * 1024 * 1024
 """Bytes; the longest novels have about 4 MB of text."""
 
 
-class ReadDocumentOperator(BaseOperator):
+class ReadDocumentOperator(RoadOperator):
     """
     Check the parameters of the run, read the document and keep it in the store for the tasks that follow.
 
     Returns ``{"document": <its name in the store>, "title", "chapters", "paragraphs", "left_out"}``.
 
-    :param service: the speech service that the Dag stands for.
     """
 
     ui_color = "#dfe8f5"
 
-    def __init__(self, *, service: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.service = service
-
-    def execute(self, context: Context) -> dict[str, Any]:
+    def work(self, context: Context) -> dict[str, Any]:
         from narration.document.reading import read_document
         from narration.store import Store
         from narration.synthesis.keys import digest
 
-        parameters = NarrationParameters.of(context["params"], service=self.service)
+        if self.request is not None and self.request["problem"]:
+            raise ProfileError(self.request["problem"])
+        parameters = self.parameters(context)
         store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
         data = load(parameters.document, conn_id=parameters.storage_conn_id)
         document = read_document(

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from narration.operators.approve import ApproveCostOperator
 from narration.operators.assemble import AssembleNarrationOperator
+from narration.operators.assets import NARRATIONS
 from narration.operators.plan import PlanNarrationOperator
+from narration.operators.policy import POOL
 from narration.operators.publish import PublishNarrationOperator
 from narration.operators.read import ReadDocumentOperator
 from narration.operators.synthesize import SynthesizeOrderOperator
@@ -28,6 +30,7 @@ def narration_tasks(*, service: str, wait_timeout: timedelta = timedelta(hours=2
         task_id="synthesize",
         wait_timeout=wait_timeout,
         max_active_tis_per_dagrun=orders_at_once,
+        pool=POOL,
         map_index_template="{{ task.order['label'] }}",
     ).expand(order=plan.output)
     assemble = AssembleNarrationOperator(
@@ -38,6 +41,10 @@ def narration_tasks(*, service: str, wait_timeout: timedelta = timedelta(hours=2
         trigger_rule="none_failed",
     )
     publish = PublishNarrationOperator(
-        task_id="publish", service=service, assembled=assemble.output, orders_task_id="synthesize"
+        task_id="publish",
+        service=service,
+        assembled=assemble.output,
+        orders_task_id="synthesize",
+        outlets=[NARRATIONS],
     )
     plan >> approve >> synthesize >> assemble >> publish

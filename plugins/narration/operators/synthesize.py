@@ -9,9 +9,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from narration.errors import PermanentNarrationError
+from narration.operators.base import RoadOperator
 from narration.operators.reconciling import OrderReconciler, Progress, Waiting
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ class WaitTimeoutError(PermanentNarrationError):
     """Jobs were still unfinished after the longest wait; they go on at the service."""
 
 
-class SynthesisOperator(BaseOperator):
+class SynthesisOperator(RoadOperator):
     """
     Bring about every clip of some orders of one service, whatever state they are found in.
 
@@ -66,16 +65,12 @@ class SynthesisOperator(BaseOperator):
         """Give the orders, as :class:`~narration.operators.plan.PlanNarrationOperator` returned them."""
 
     @abstractmethod
-    def buyer(self, context: Context) -> str:
-        """Name for whom this buys; what it bought is on its bill."""
-
-    @abstractmethod
     def result(self, outcomes: Sequence[dict[str, Any]]) -> Any:
         """Make the task's result of those of its orders."""
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
-    def execute(self, context: Context) -> Any:
+    def work(self, context: Context) -> Any:
         return self._reconcile(context, end_time=time.time() + self.wait_timeout.total_seconds(), refused={})
 
     def resume(
@@ -95,7 +90,8 @@ class SynthesisOperator(BaseOperator):
             self.log.warning("The trigger could not ask the service: %s", event.get("message"))
         if end_time is None:
             end_time = time.time() + self.wait_timeout.total_seconds()
-        return self._reconcile(context, end_time=end_time, refused=refused or {})
+        with self.telling(context):
+            return self._reconcile(context, end_time=end_time, refused=refused or {})
 
     def _reconcile(self, context: Context, *, end_time: float, refused: dict[str, str]) -> Any:
         reconcilers = [self._reconciler(order, context) for order in self.wanted()]
@@ -204,7 +200,7 @@ class SynthesizeOrderOperator(SynthesisOperator):
     :param order: one of the orders that :class:`~narration.operators.plan.PlanNarrationOperator` returned.
     """
 
-    template_fields = ("order",)
+    template_fields = ("request", "order")
 
     def __init__(self, *, order: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -213,12 +209,39 @@ class SynthesizeOrderOperator(SynthesisOperator):
     def wanted(self) -> Sequence[Mapping[str, Any]]:
         return [self.order]
 
-    def buyer(self, context: Context) -> str:
-        return str(context["run_id"])
-
     def result(self, outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
         (outcome,) = outcomes
         return outcome
+
+
+class SynthesizeOrdersOperator(SynthesisOperator):
+    """
+    See all orders of one document through in one task: what a mapped task group has in the place of a mapped task.
+
+    Returns a list of what :class:`SynthesizeOrderOperator` returns, an order each. Skips itself, and so what follows,
+    in a dry run.
+
+    :param orders: what :class:`~narration.operators.plan.PlanNarrationOperator` returned.
+    """
+
+    template_fields = ("request", "orders")
+
+    def __init__(self, *, orders: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.orders = orders
+
+    def work(self, context: Context) -> Any:
+        if self.parameters(context).cost.dry_run:
+            from airflow.sdk.exceptions import AirflowSkipException
+
+            raise AirflowSkipException("A dry run: nothing is bought.")
+        return super().work(context)
+
+    def wanted(self) -> Sequence[Mapping[str, Any]]:
+        return list(self.orders)
+
+    def result(self, outcomes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        return list(outcomes)
 
 
 def _started(context: Context) -> float:
