@@ -250,7 +250,17 @@ class RunningAirflow:
         """
         patiently(lambda: self.api.clear(dag_id, run_id, task_ids=task_ids, only_failed=only_failed))
 
-    def backfill(self, dag_id: str, *, first: str, last: str, conf: dict[str, Any], at_once: int) -> None:
+    def backfill(
+        self,
+        dag_id: str,
+        *,
+        first: str,
+        last: str,
+        conf: dict[str, Any],
+        at_once: int,
+        reprocess: str = "none",
+        backwards: bool = False,
+    ) -> None:
         """
         Do what ``airflow backfill create`` does, and switch the Dag on, which until then is not.
 
@@ -259,12 +269,15 @@ class RunningAirflow:
 
         :param first: the first day, such as ``2026-01-01``; ``last`` is the last one.
         :param at_once: how many of its runs may be under way.
+        :param reprocess: what becomes of days that have a run: ``none``, ``failed`` or ``completed`` are run again.
+        :param backwards: whether the last day comes first.
         """
         self.session.supervisor.wait_until(
             lambda: patiently(lambda: self.api.dag(dag_id)) is not None, timeout=180, what=f"Reading the Dag {dag_id}"
         )
         command = ["backfill", "create", "--dag-id", dag_id, "--from-date", first, "--to-date", last]
         command += ["--dag-run-conf", json.dumps(conf), "--max-active-runs", str(at_once)]
+        command += ["--reprocess-behavior", reprocess, *(["--run-backwards"] if backwards else [])]
         for _ in range(5):
             done = subprocess.run(
                 [sys.executable, "-m", "airflow", *command],

@@ -81,7 +81,8 @@ class NightReportOperator(BaseOperator):
         context["ti"].xcom_push(key="report", value=result)
         if failed:
             raise DocumentsFailedError(
-                f"{note} Mend what is named and clear the run: what is narrated is left alone and nothing is paid twice."
+                f"{note} Mend what is named and clear the run: what is narrated is left alone, and nothing is paid "
+                "twice."
             )
         return result
 
