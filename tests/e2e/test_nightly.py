@@ -1,4 +1,4 @@
-"""An inbox that is narrated day by day, on a real Airflow: a month in one backfill, again, backwards, and latecomers."""
+"""An inbox narrated day by day on a real Airflow: a month in one backfill, again, backwards, and what came late."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 NIGHTLY = "narrate_nightly"
 DAYS = 30
 UNSPEAKABLE, BY_AZURE, EMPTY = 6, 19, 10
-BOTH = ("polly", "azure")
+BOTH = ("polly", "azure_batch")
 
 
 class Inbox:
@@ -28,7 +28,7 @@ class Inbox:
         self.folder = folder
         self.first = first
         self.word = uuid4().hex[:8]
-        self.texts: dict[str, set[str]] = {"polly": set(), "azure": set()}
+        self.texts: dict[str, set[str]] = {"polly": set(), "azure_batch": set()}
         self.conf = {"inbox": str(folder), "layout": "date", "folders": "%Y-%m-%d"}
 
     def day(self, number: int) -> str:
@@ -119,7 +119,7 @@ def test_a_month_is_backfilled_and_run_again_and_every_sentence_is_paid_for_once
     for number in range(DAYS):
         if number == EMPTY:
             continue
-        service = "azure" if number == BY_AZURE else "polly"
+        service = "azure_batch" if number == BY_AZURE else "polly"
         if number == BY_AZURE:
             inbox.profile(number, "service: azure_batch\nvoice: en-GB-SoniaNeural\noutputs: [mp3]\n")
         # Each holds what the day before held: only a half of it is new.
@@ -141,7 +141,7 @@ def test_a_month_is_backfilled_and_run_again_and_every_sentence_is_paid_for_once
     assert published(airflow, inbox) == dict.fromkeys(names.values(), 1)
     spent = {service: amount - before[service] for service, amount in bills(airflow).items()}
     unread = len(f"What no voice is named for of the tale {inbox.word}.")
-    assert spent == {"polly": inbox.characters("polly") - unread, "azure": inbox.characters("azure")}
+    assert spent == {"polly": inbox.characters("polly") - unread, "azure_batch": inbox.characters("azure_batch")}
     only_mp3 = night.report(runs[days[BY_AZURE]])["narrated"][0]
     assert ("mp3_uri" in only_mp3, "m4b_uri" in only_mp3) == (True, False)
 
