@@ -58,22 +58,25 @@ class FindDocumentsOperator(BaseOperator):
         run: Any = context["dag_run"]
         interval = parameters.interval(start=run.data_interval_start, end=run.data_interval_end, now=datetime.now(UTC))
         store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
-        inbox = _Inbox(parameters, timezone=self.timezone)
+        inbox = _Inbox(parameters, timezone=self.timezone, storage=store.uri)
         records = InboxRecords(store=store, key=InboxRecords.key_of(parameters.inbox))
         earlier = interval.before(parameters.late_days if parameters.since is None else 0)
         files = inbox.files(Interval(start=earlier.start, end=interval.end))
         chosen = choose(files, interval=interval, earlier=earlier, looks=records.looks(earlier))
         requests: list[dict[str, Any]] = []
         unchanged: list[str] = []
+        concerned = [*chosen.own, *chosen.late, *chosen.seen]
+        known = store.parallel(lambda file: records.document(file.name), concerned)
+        became = {file.name: record for file, record in zip(concerned, known, strict=True)}
         for file, late in (*((each, False) for each in chosen.own), *((each, True) for each in chosen.late)):
             request = self._request(file, inbox, store=store, parameters=parameters, late=late)
-            record = records.document(file.name)
+            record = became[file.name]
             if self._is_done(request, record, late=late, file=file, again=parameters.again):
                 unchanged.append(file.name)
             else:
                 requests.append(request)
-        known = store.parallel(lambda file: records.document(file.name), chosen.seen)
-        for file, record in zip(chosen.seen, known, strict=True):
+        for file in chosen.seen:
+            record = became[file.name]
             if record is not None and has_failed(record, version=record["version"]):
                 request = self._request(file, inbox, store=store, parameters=parameters, late=True)
                 if request["version"] != record["version"]:
@@ -103,13 +106,7 @@ class FindDocumentsOperator(BaseOperator):
         problem = file.error
         if problem is None:
             try:
-                profile, source = inbox.profile_of(file.name)
-                settings = settings_of(
-                    profile,
-                    source=source,
-                    document=file.uri,
-                    run={"storage": store.uri, "storage_conn_id": parameters.storage_conn_id},
-                )
+                settings = inbox.settings_of(file.name)
             except ProfileError as error:
                 problem = str(error)
         request = {
@@ -122,7 +119,7 @@ class FindDocumentsOperator(BaseOperator):
             "problem": problem,
         }
         if settings["params"]:
-            request["params"] = {**settings["params"], "dry_run": parameters.dry_run}
+            request["params"] = {**settings["params"], "document": file.uri, "dry_run": parameters.dry_run}
         return request
 
     def _is_done(
@@ -186,8 +183,9 @@ class _Inbox:
     :raises InboxError: if its dated folders cannot be named so.
     """
 
-    def __init__(self, parameters: NightlyParameters, *, timezone: str) -> None:
+    def __init__(self, parameters: NightlyParameters, *, timezone: str, storage: str) -> None:
         self._parameters = parameters
+        self._run = {"storage": storage, "storage_conn_id": parameters.storage_conn_id}
         self._location = parameters.inbox.rstrip("/")
         self._folders = (
             DatedFolders(pattern=parameters.folders, timezone=timezone_of(timezone))
@@ -197,7 +195,7 @@ class _Inbox:
         self._listed: dict[str, FoundFile] = {}
         self._folders_listed: set[str] = set()
         self._profiles: dict[str, dict[str, Any] | None] = {}
-        self._default: dict[str, Any] | None = None
+        self._settings: dict[str, dict[str, Any]] = {}
 
     @property
     def number(self) -> int:
@@ -228,19 +226,24 @@ class _Inbox:
             self._check_existence()
         return files
 
-    def profile_of(self, name: str) -> tuple[dict[str, Any], str]:
+    def settings_of(self, name: str) -> dict[str, Any]:
         """
-        Give the profile of a document and where it stands.
+        Say how a document is narrated; see :func:`~narration.operators.profiles.settings_of`.
 
-        :raises ProfileError: if it cannot be read.
+        :raises ProfileError: if its profile cannot be used.
         """
         for candidate in (*own_profile_names(name), *folder_profile_names(name)):
             profile = self._profile(candidate)
             if profile is not None:
-                return profile, f"The profile {candidate}"
-        if self._default is None:
-            self._default = read_profile(self._parameters.profile, source="The parameter 'profile'")
-        return self._default, "The parameter 'profile'"
+                return self._settled(profile, f"The profile {candidate}")
+        source = "The parameter 'profile'"
+        return self._settled(read_profile(self._parameters.profile, source=source), source)
+
+    def _settled(self, profile: dict[str, Any], source: str) -> dict[str, Any]:
+        # Many documents have the same profile, and to check one takes longer than to list them.
+        if source not in self._settings:
+            self._settings[source] = settings_of(profile, source=source, run=self._run)
+        return self._settings[source]
 
     def _profile(self, name: str) -> dict[str, Any] | None:
         if name not in self._profiles:

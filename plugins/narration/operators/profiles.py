@@ -23,13 +23,13 @@ PARAGRAPHS_PER_ORDER = 1000
 _SHOWN = 8
 
 
-def settings_of(profile: Mapping[str, Any], *, source: str, document: str, run: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(profile: Mapping[str, Any], *, source: str, run: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Give everything that narrates a document: ``{"service": …, "params": {…}}``, with every field of the service's form.
+    Give everything that narrates a document but the document: ``{"service": …, "params": {…}}``, with every other field
+    of the service's form.
 
     :param profile: what :func:`~narration.inbox.profile.read_profile` read.
     :param source: the profile as people know it, for messages.
-    :param document: path or URI of the document.
     :param run: fields that the run sets for all documents; a profile's own value goes before.
     :raises ProfileError: if the profile sets something unknown, or to a value that its form would refuse.
     """
@@ -44,10 +44,12 @@ def settings_of(profile: Mapping[str, Any], *, source: str, document: str, run: 
     check_names(profile, known={"service", *form} - NOT_IN_PROFILES, source=source)
     params: dict[str, Any] = {}
     for name, param in form.items():
-        default = {**run, "paragraphs_per_order": PARAGRAPHS_PER_ORDER, "document": document}.get(name, param.value)
-        params[name] = _checked(name, profile.get(name, default), param=param, source=source, service=service)
+        if name in profile:
+            params[name] = _checked(name, profile[name], param=param, source=source, service=service)
+        elif name != "document":
+            params[name] = {**run, "paragraphs_per_order": PARAGRAPHS_PER_ORDER}.get(name, param.value)
     try:
-        NarrationParameters.of(params, service=service)
+        NarrationParameters.of({**params, "document": source}, service=service)
     except PermanentNarrationError as error:
         raise ProfileError(f"{source}: {error}") from error
     return {"service": service, "params": params}
