@@ -24,6 +24,7 @@ class NoticeBoard:
     topic: str
     queue_url: str
     sqs: Any = field(repr=False)
+    polly: Any = field(repr=False)
 
     def start(self, **members: Any) -> str:
         """A task at Polly that tells the topic; its id."""
@@ -34,12 +35,11 @@ class NoticeBoard:
             "OutputS3BucketName": BUCKET,
             "SnsTopicArn": self.topic,
         }
-        return self.cloud.client("polly").start_speech_synthesis_task(**arguments | members)["SynthesisTask"]["TaskId"]
+        return self.polly.start_speech_synthesis_task(**arguments | members)["SynthesisTask"]["TaskId"]
 
     def ended(self, task_id: str) -> None:
         """Wait until Polly says that the task is over."""
-        polly = self.cloud.client("polly")
-        while polly.get_speech_synthesis_task(TaskId=task_id)["SynthesisTask"]["TaskStatus"] != "completed":
+        while self.polly.get_speech_synthesis_task(TaskId=task_id)["SynthesisTask"]["TaskStatus"] != "completed":
             time.sleep(0.01)
 
     def send(self, body: str, **more: Any) -> None:
@@ -74,7 +74,7 @@ def notice_board(cloud: CloudHandle, *, raw: bool = False, fifo: bool = False) -
         Endpoint=f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}",
         Attributes={"RawMessageDelivery": "true"} if raw else {},
     )
-    return NoticeBoard(cloud=cloud, topic=topic, queue_url=queue_url, sqs=sqs)
+    return NoticeBoard(cloud=cloud, topic=topic, queue_url=queue_url, sqs=sqs, polly=cloud.client("polly"))
 
 
 @pytest.fixture
