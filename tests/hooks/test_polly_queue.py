@@ -168,6 +168,8 @@ async def test_the_wait_is_never_cut_short_by_a_read_timeout_that_was_meant_for_
         ("https://sqs.us-gov-west-1.amazonaws.com/123456789012/notices", "us-gov-west-1"),
         ("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/notices.fifo", "cn-north-1"),
         ("https://vpce-0a1b-2c3d.sqs.ap-southeast-2.vpce.amazonaws.com/123456789012/notices", "ap-southeast-2"),
+        ("https://eu-central-1.queue.amazonaws.com/123456789012/notices", "eu-central-1"),
+        ("https://queue.amazonaws.com/123456789012/notices", "us-east-2"),
         ("http://127.0.0.1:8601/123456789012/notices", "us-east-2"),
     ],
 )

@@ -11,8 +11,10 @@ from narration.errors import NarrationError, PermanentNarrationError
 from narration.hooks.polly_notices import Received
 
 _QUEUE_URL = re.compile(r"https?://[^/\s]+/(?:[^/\s]+/)*[A-Za-z0-9_-]{1,80}(?:\.fifo)?")
-# sqs.<region>.amazonaws.com, and the host of an interface endpoint.
-_REGION = re.compile(r"(?:^|[/.])sqs(?:-fips)?\.([a-z]{2,4}(?:-[a-z]+)+-\d+)\.")
+# sqs.<region>.amazonaws.com, the host of an interface endpoint, and <region>.queue.amazonaws.com, which the first
+# version of the aws command still gives.
+_REGION_NAME = r"([a-z]{2,4}(?:-[a-z]+)+-\d+)"
+_REGION = re.compile(rf"[/.]sqs(?:-fips)?\.{_REGION_NAME}\.|/{_REGION_NAME}\.queue\.")
 #: The most that one request may hand out, delete or put back.
 _BATCH = 10
 # More than the wait, so that an answer which comes at its very end is still read.
@@ -151,7 +153,7 @@ class PollyNoticeQueue:
             if not _QUEUE_URL.fullmatch(self.queue_url):
                 raise QueueRefusedError(
                     f"completion_queue_url is {self.queue_url!r}, which is not the URL of an SQS queue. Take it from "
-                    "`aws sqs get-queue-url --queue-name …`; it begins with https://sqs."
+                    "`aws sqs get-queue-url --queue-name …`; a name or an ARN will not do."
                 )
             clients = AsyncExitStack()
             self._client = await clients.enter_async_context(await self._connecting())
@@ -166,7 +168,7 @@ class PollyNoticeQueue:
         region = _REGION.search(self.queue_url)
         hook = SqsHook(
             aws_conn_id=self.aws_conn_id,
-            region_name=region[1] if region else self.region_name,
+            region_name=region[1] or region[2] if region else self.region_name,
             verify=self.verify,
             config=self.botocore_config,
         )
