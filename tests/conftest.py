@@ -45,7 +45,7 @@ class CloudHandle:
 
     def connection(self, **extra: Any) -> dict[str, Any]:
         """An Airflow connection to it."""
-        endpoints = {"polly": self.speech_url, "s3": self.s3_url, "sns": self.s3_url, "sts": self.s3_url}
+        endpoints = {"polly": self.speech_url, **dict.fromkeys(("s3", "sns", "sqs", "sts"), self.s3_url)}
         services = {name: {"endpoint_url": url} for name, url in endpoints.items()}
         return {
             "conn_type": "aws",
@@ -70,9 +70,9 @@ class CloudHandle:
         """Jobs and characters bought from Polly since the cloud started."""
         return self._call("GET", "bill")["polly"]
 
-    def calls(self, operation: str) -> int:
+    def calls(self, operation: str, *, service: str = "polly") -> int:
         """How often an operation was called since the cloud started."""
-        return self._call("GET", "requests").get("polly", {}).get(operation, {}).get("calls", 0)
+        return self._call("GET", "requests").get(service, {}).get(operation, {}).get("calls", 0)
 
     def order_fault(self, kind: str, **more: Any) -> None:
         """Order a failure; see include/local_cloud/faults.py for the kinds."""

@@ -14,6 +14,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from moto.sns.models import sns_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from include.local_cloud.aws_messaging_calls import MessagingCalls
 from include.local_cloud.aws_storage_catalog import AwsStorageError, Catalog
 from include.local_cloud.aws_storage_messaging import MessagingKeeper
 from include.local_cloud.aws_storage_objects import ACCOUNT_ID, ObjectKeeper
@@ -40,15 +41,26 @@ class AwsStorage:
     :param port: port to listen on; 0 picks a free one
     :param state: folder that this object alone uses; created if absent
     :param trouble: told when the disk cannot be written; one of its own when ``None``
+    :param messaging: counts the calls of SNS and SQS, and refuses those that were ordered to fail; nothing does when
+        ``None``
     """
 
     endpoint_url: str
 
-    def __init__(self, *, host: str, port: int, state: Path, trouble: Trouble | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        state: Path,
+        trouble: Trouble | None = None,
+        messaging: MessagingCalls | None = None,
+    ) -> None:
         self._host = host
         self._port = port
         self._state = state
         self._trouble = trouble or Trouble()
+        self._messaging_calls = messaging
         self._catalog: Catalog | None = None
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
@@ -151,7 +163,12 @@ class AwsStorage:
         # Moto's own dispatcher spends as long on finding the service of a request as on answering it.
         applications: dict[str, Application] = {service: create_backend_app(service) for service in _SERVICES}
         self._application = KeepingApplication(
-            applications, catalog=self._catalog, objects=self._objects, messaging=messaging, trouble=self._trouble
+            applications,
+            catalog=self._catalog,
+            objects=self._objects,
+            messaging=messaging,
+            trouble=self._trouble,
+            calls=self._messaging_calls,
         )
         self._objects.load()
         messaging.load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 import sqlite3
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from include.local_cloud.aws_messaging_calls import MessagingCalls, Refusal
 from include.local_cloud.aws_storage_catalog import BucketSetting, Catalog
 from include.local_cloud.aws_storage_messaging import MessagingKeeper
 from include.local_cloud.aws_storage_objects import ObjectKeeper, StoredKey
@@ -69,6 +71,7 @@ class KeepingApplication:
     :param objects: keeps buckets and objects
     :param messaging: keeps topics, subscriptions and queues
     :param trouble: told when a change could not be kept
+    :param calls: counts the calls of SNS and SQS, and may refuse them
     """
 
     def __init__(
@@ -79,12 +82,14 @@ class KeepingApplication:
         objects: ObjectKeeper,
         messaging: MessagingKeeper,
         trouble: Trouble,
+        calls: MessagingCalls | None = None,
     ) -> None:
         self._applications = applications
         self._catalog = catalog
         self._objects = objects
         self._messaging = messaging
         self._trouble = trouble
+        self._calls = calls
         self.turn = threading.RLock()
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -118,8 +123,14 @@ class KeepingApplication:
         _read_body(environ)
         if service == "s3":
             return self._answer_s3(environ)
+        action = _action(environ)
+        if service in {"sns", "sqs"} and self._calls is not None:
+            refusal = self._calls.enter(service=service, operation=action)
+            if refusal is not None:
+                return _refused(refusal)
         reply = self._call(environ, service=service)
-        if service in {"sns", "sqs"} and reply.succeeded and "Message" not in _action(environ):
+        # Messages themselves are not kept.
+        if service in {"sns", "sqs"} and reply.succeeded and "Message" not in action and "Publish" not in action:
             with self.turn:
                 with self._keeping():
                     self._messaging.keep()
@@ -270,8 +281,7 @@ def _action(environ: Environ) -> str:
     body = environ["wsgi.input"]
     form = body.getvalue() if isinstance(body, io.BytesIO) else b""
     found = re.search(rb"(?:^|&)Action=(\w+)", form)
-    action = found[1].decode() if found else ""
-    return "PublishMessage" if action.startswith("Publish") else action
+    return found[1].decode() if found else ""
 
 
 def _decoded_path(environ: Environ) -> str:
@@ -315,6 +325,19 @@ def _bucket_request(setting: BucketSetting, *, region: str) -> Environ:
         "wsgi.run_once": False,
         **setting.headers,
     }
+
+
+def _refused(refusal: Refusal) -> _Reply:
+    content = json.dumps({"__type": refusal.error_type, "message": refusal.message}).encode()
+    return _Reply(
+        status=refusal.status,
+        headers=[
+            ("Content-Type", "application/x-amz-json-1.0"),
+            ("Content-Length", str(len(content))),
+            ("x-amzn-query-error", refusal.query_code),
+        ],
+        body=[content],
+    )
 
 
 def _revoked(service: str) -> _Reply:

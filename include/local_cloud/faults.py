@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 BEFORE_THE_CALL = ("throttle", "error_500")
 AFTER_THE_CALL = ("drop_reply",)
 OF_THE_JOB = ("stuck_scheduled", "fail", "object_late", "object_missing")
+OF_A_QUEUE = (*BEFORE_THE_CALL, "access_denied")
 # The same for Azure. A job carries one order of each of the first kinds; a partial failure hits single inputs.
 AZURE_BEFORE_THE_CALL = ("throttle", "error_500", "garbage_reply")
 AZURE_ONCE_PER_JOB = ("stuck_not_started", "fail", "truncated_zip", "missing_sentence_file")
@@ -52,6 +54,7 @@ RULES: Mapping[str, FaultRules] = {
     "azure_batch": _azure(starts="CreateBatchSynthesis", gives_urls="GetBatchSynthesis"),
     "azure_batch_preview": _azure(starts="CreateBatchSynthesis", gives_urls="GetBatchSynthesis"),
     "azure_long_audio": _azure(starts="CreateLongAudioSynthesis", gives_urls="ListLongAudioSynthesisFiles"),
+    "sqs": FaultRules(kinds=OF_A_QUEUE, only={}, with_a_text=()),
     "azure_voices": FaultRules(kinds=AZURE_BEFORE_THE_CALL + AFTER_THE_CALL, only={}, with_a_text=()),
 }
 KINDS = tuple(dict.fromkeys(kind for rules in RULES.values() for kind in rules.kinds))
@@ -173,10 +176,14 @@ def _shown(value: Any) -> str:
 
 
 class Faults:
-    """The orders outstanding, oldest first. Kept in memory: a restart clears them."""
+    """The orders outstanding, oldest first. Kept in memory: a restart clears them.
+
+    Calls of the storage are answered in threads of their own, so orders are taken one at a time.
+    """
 
     def __init__(self) -> None:
         self._orders: list[Fault] = []
+        self._turn = threading.Lock()
 
     def add(self, fault: Fault) -> None:
         self._orders.append(fault)
@@ -189,10 +196,11 @@ class Faults:
 
     def take(self, *, kinds: Collection[str], service: str, operation: str, text: str | None) -> Fault | None:
         """The first order that hits this call, counted down; ``None`` when nothing was ordered for it."""
-        for fault in self._orders:
-            if fault.kind in kinds and fault.hits(service=service, operation=operation, text=text):
-                fault.count -= 1
-                if not fault.count:
-                    self._orders.remove(fault)
-                return fault
+        with self._turn:
+            for fault in self._orders:
+                if fault.kind in kinds and fault.hits(service=service, operation=operation, text=text):
+                    fault.count -= 1
+                    if not fault.count:
+                        self._orders.remove(fault)
+                    return fault
         return None

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from include.local_cloud.admin import Admin
+from include.local_cloud.aws_messaging_calls import SQS_OPERATIONS, MessagingCalls
 from include.local_cloud.aws_storage import AwsStorage, AwsStorageError
 from include.local_cloud.azure.blob_api import SERVICE as BLOB_SERVICE
 from include.local_cloud.azure.cloud import AzureSpeech
@@ -137,8 +138,14 @@ class LocalCloud:
         self._socket = listen(self._host, self._speech_port, setting="LOCAL_CLOUD_SPEECH_PORT")
         listen(self._host, self._s3_port, setting="LOCAL_CLOUD_S3_PORT").close()
         self._state = State(folder=folder)
+        faults = Faults()
+        messaging = MessagingCalls(faults=faults)
         self._started_storage = self._given_storage or AwsStorage(
-            host=self._host, port=self._s3_port, state=folder / "storage", trouble=self._trouble
+            host=self._host,
+            port=self._s3_port,
+            state=folder / "storage",
+            trouble=self._trouble,
+            messaging=messaging,
         )
         try:
             self._started_storage.start()
@@ -150,7 +157,7 @@ class LocalCloud:
         host = f"[{self._host}]" if ":" in self._host else self._host
         self.speech_url = f"http://{host}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
-            TransportInScope(self._application(self._state, self._started_storage)),
+            TransportInScope(self._application(self._state, self._started_storage, faults, messaging)),
             log_config=None,
             access_log=False,
             lifespan="on",
@@ -201,12 +208,11 @@ class LocalCloud:
     ) -> None:
         self.stop()
 
-    def _application(self, state: State, storage: StorageServer) -> FastAPI:
+    def _application(self, state: State, storage: StorageServer, faults: Faults, messaging: MessagingCalls) -> FastAPI:
         if self._clock is None:
             self._clock = Clock(offset=float(state.meta("clock_offset") or 0.0))
             self._clock.on_advance(lambda offset: self._keep_clock(state, offset))
         clock = self._clock
-        faults = Faults()
         counter = CallCounter()
         ledger = TaskLedger(state=state)
         renderer = Renderer() if self._render is None else Renderer(render=self._render, in_processes=False)
@@ -241,9 +247,9 @@ class LocalCloud:
             clock=clock,
             faults=faults,
             counter=counter,
-            operations={"polly": tuple(ROUTES)} | dict(azure.operations),
+            operations={"polly": tuple(ROUTES), "sqs": SQS_OPERATIONS} | dict(azure.operations),
             billed=("polly", "polly_synchronous", *SERVICES),
-            requests=lambda: {BLOB_SERVICE: {"keys_sent": azure.keys_sent_to_blobs}},
+            requests=lambda: {BLOB_SERVICE: {"keys_sent": azure.keys_sent_to_blobs}} | messaging.report(),
             trouble=self._trouble,
             health={"preset": self._preset.name, "s3": self.s3_url},
         )

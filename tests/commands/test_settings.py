@@ -59,7 +59,7 @@ def test_the_aws_connection_leads_to_the_local_cloud_even_when_the_shell_has_a_r
     environment = airflow_environment({"AIRFLOW_CONN_AWS_DEFAULT": "aws://real"}, layout=layout, ports=PORTS)
     services = json.loads(environment["AIRFLOW_CONN_AWS_DEFAULT"])["extra"]["service_config"]
     assert services["polly"]["endpoint_url"] == "http://127.0.0.1:18600"
-    assert {services[name]["endpoint_url"] for name in ("s3", "sns", "sts")} == {"http://127.0.0.1:18601"}
+    assert {services[name]["endpoint_url"] for name in ("s3", "sns", "sqs", "sts")} == {"http://127.0.0.1:18601"}
 
 
 def test_the_azure_connection_leads_to_the_local_cloud_too(layout: Layout) -> None:

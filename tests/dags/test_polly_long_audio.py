@@ -68,6 +68,21 @@ def test_the_default_form_needs_only_a_text_file(dag):
     assert params.validate()["voice"] == "Joanna"
 
 
+@pytest.mark.parametrize(
+    "queue_url",
+    [None, "https://sqs.eu-west-1.amazonaws.com/123456789012/notices", "http://127.0.0.1:8601/123456789012/notices"],
+)
+def test_the_sensor_gets_the_queue_of_the_form(dag, queue_url):
+    params = copy.deepcopy(dag.params)
+    params["completion_queue_url"] = queue_url
+    wait = copy.copy(dag.get_task("wait"))
+    wait.synthesis_task_id = "t-1"
+
+    wait.render_template_fields({"params": params})
+
+    assert wait.completion_queue_url == (queue_url or "")
+
+
 def test_the_bucket_is_the_installation_s_own(dag):
     assert dag.params["bucket"] == "a-publisher-s-bucket"
 
@@ -95,6 +110,8 @@ def test_without_a_configured_bucket_none_is_guessed(monkeypatch):
         ("bucket", "Not_A_Bucket"),
         ("key_prefix", "with spaces"),
         ("sns_topic_arn", "my-topic"),
+        ("completion_queue_url", "arn:aws:sqs:us-east-1:123456789012:notices"),
+        ("completion_queue_url", "notices"),
         ("aws_conn_id", ""),
     ],
 )

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from narration.hooks.polly import PollyHook
-from narration.hooks.polly_errors import PollyTaskNotFoundError, PollyUnavailableError
+from narration.hooks.polly_errors import PollyArgumentError, PollyTaskNotFoundError, PollyUnavailableError
 from narration.sensors import polly
 from narration.sensors.polly import PollySpeechSynthesisTaskSensor
 from narration.triggers.polly import PollySpeechSynthesisTaskTrigger
@@ -153,6 +154,28 @@ def test_poking_ends_at_its_timeout(aws_connection, task_context):
 
 
 class TestDeferring:
+    def test_the_queue_goes_with_the_trigger(self, aws_connection, task_context):
+        aws_connection.order_fault("stuck_scheduled")
+        queue_url = "https://sqs.us-east-1.amazonaws.com/123456789012/notices"
+        sensor = _sensor(
+            _start(), deferrable=True, completion_queue_url=queue_url, fallback_interval=timedelta(minutes=10)
+        )
+
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor.execute(task_context)
+
+        arguments = deferred.value.trigger.serialize()[1]
+        assert (arguments["completion_queue_url"], arguments["fallback_interval"]) == (queue_url, 600)
+
+    @pytest.mark.parametrize("queue_url", [None, ""])
+    def test_without_a_queue_the_trigger_knows_of_none(self, aws_connection, task_context, queue_url):
+        aws_connection.order_fault("stuck_scheduled")
+
+        with pytest.raises(TaskDeferred) as deferred:
+            _sensor(_start(), deferrable=True, completion_queue_url=queue_url).execute(task_context)
+
+        assert deferred.value.trigger.completion_queue_url is None
+
     def test_it_defers_while_the_task_is_under_way_and_resumes_from_the_event(self, aws_connection, task_context):
         aws_connection.order_fault("stuck_scheduled")
         task_id = _start()
@@ -202,9 +225,30 @@ class TestDeferring:
             )
 
 
-def test_the_synthesis_task_id_is_a_template():
-    sensor = _sensor("{{ submitted }}")
+def test_the_synthesis_task_id_and_the_queue_are_templates():
+    sensor = _sensor("{{ submitted }}", completion_queue_url="{{ queue }}")
 
-    sensor.render_template_fields({"submitted": "t-1"})
+    sensor.render_template_fields({"submitted": "t-1", "queue": "https://sqs.example/1/notices"})
 
-    assert sensor.synthesis_task_id == "t-1"
+    assert (sensor.synthesis_task_id, sensor.completion_queue_url) == ("t-1", "https://sqs.example/1/notices")
+
+
+def test_a_poking_sensor_leaves_the_queue_to_others_and_says_so(board, task_context, capsys):
+    board.cloud.order_fault("stuck_scheduled", seconds=0.3)
+    task_id = board.start()
+    receives = board.receives()
+
+    facts = _sensor(task_id, completion_queue_url=board.queue_url).execute(task_context)
+
+    assert facts["task_status"] == "completed"
+    assert board.receives() == receives
+    # The topic is told a moment after Polly answers that the task is completed.
+    while not board.messages():
+        time.sleep(0.01)
+    assert "completion_queue_url is used by deferrable sensors only" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seconds", [0, -1, timedelta(0)])
+def test_looking_for_ever_or_never_is_refused_when_the_dag_is_parsed(seconds):
+    with pytest.raises(PollyArgumentError, match="fallback_interval"):
+        _sensor("t-1", fallback_interval=seconds)

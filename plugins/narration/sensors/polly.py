@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from narration.hooks.aws_connection import AwsConnectionMixin, failing_at_once
 from narration.hooks.polly_errors import (
+    PollyArgumentError,
     PollyTaskFailedError,
     PollyTaskNotFoundError,
     PollyUnavailableError,
@@ -44,13 +45,26 @@ class PollySpeechSynthesisTaskSensor(AwsConnectionMixin, BaseSensorOperator):
     :param poke_interval: Seconds between two looks (default: 30). Polly answers 10 looks per second for a whole
         account and Region, and poking sensors take no turns with anybody: let many of them look seldom, or defer,
         for then all that wait at one account share one look.
+    :param completion_queue_url: URL of an SQS queue that is subscribed to the SNS topic which the task was started
+        with (templated; default: none). The sensor then ends within moments of Polly's notice, and asks Polly only
+        every ``fallback_interval``. A notice is a hint: Polly has the last word, so one that is lost, late, doubled,
+        early or forged does no harm. Should the queue be unusable, the sensor waits as it does without one, and says
+        why in its log. Only for ``deferrable=True``: a poking sensor would take other sensors' messages, so it
+        ignores the queue. See ``docs/polly-notifications.md`` for the topic, the queue and the permissions.
+    :param fallback_interval: Seconds between two looks while notices are awaited (default: 300).
     :param aws_conn_id: Airflow connection (templated; default: ``aws_default``).
     :param region_name: AWS Region of the synthesis task (templated; default: the connection's).
     :param verify: TLS verification, or a CA bundle (templated).
     :param botocore_config: Settings of the botocore client.
     """
 
-    template_fields: Sequence[str] = ("aws_conn_id", "region_name", "synthesis_task_id", "verify")
+    template_fields: Sequence[str] = (
+        "aws_conn_id",
+        "completion_queue_url",
+        "region_name",
+        "synthesis_task_id",
+        "verify",
+    )
     ui_color = "#efe8f8"
     operator_extra_links = (PollyOutputObjectLink(), PollyConsoleLink())
 
@@ -60,6 +74,8 @@ class PollySpeechSynthesisTaskSensor(AwsConnectionMixin, BaseSensorOperator):
         synthesis_task_id: str,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 30,
+        completion_queue_url: str | None = None,
+        fallback_interval: timedelta | float = 300,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -69,6 +85,12 @@ class PollySpeechSynthesisTaskSensor(AwsConnectionMixin, BaseSensorOperator):
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.synthesis_task_id = synthesis_task_id
         self.deferrable = deferrable
+        self.completion_queue_url = completion_queue_url
+        if isinstance(fallback_interval, timedelta):
+            fallback_interval = fallback_interval.total_seconds()
+        if fallback_interval <= 0:
+            raise PollyArgumentError("fallback_interval is in seconds and above 0; 300 is usual.")
+        self.fallback_interval = fallback_interval
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -108,6 +130,8 @@ class PollySpeechSynthesisTaskSensor(AwsConnectionMixin, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         if not self.deferrable:
+            if self.completion_queue_url:
+                self.log.info("completion_queue_url is used by deferrable sensors only: Polly is asked instead.")
             return super().execute(context)
         from narration.triggers.polly import PollySpeechSynthesisTaskTrigger
 
@@ -120,6 +144,8 @@ class PollySpeechSynthesisTaskSensor(AwsConnectionMixin, BaseSensorOperator):
                 task_id=self.synthesis_task_id,
                 end_time=time.time() + self.timeout,
                 poll_interval=self.poke_interval,
+                completion_queue_url=self.completion_queue_url or None,
+                fallback_interval=self.fallback_interval,
                 **self.connection_arguments,
             ),
             method_name="execute_complete",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -12,20 +13,34 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from narration.errors import NarrationError, PermanentNarrationError
 from narration.hooks.polly import PollyHook
 from narration.hooks.polly_errors import PollyTaskNotFoundError, PollyUnavailableError
+from narration.hooks.polly_queue import PollyNoticeQueue
 from narration.hooks.polly_tasks import COMPLETED, FAILED, UNSEEN_SECONDS, task_facts
 from narration.services.polly import PollyService
-from narration.triggers.sweep import SharedSweep
+from narration.triggers.polly_inbox import SharedInbox, Watch
+from narration.triggers.polly_occasions import Rhythm, occasions
+from narration.triggers.turns import Turns
+
+#: Get and List calls per second that AWS grants every account.
+_READS_PER_SECOND = 10
+# The rest is for the sweeps, and for whoever else reads.
+_SHARE_OF_TRIGGERS = 0.8
 
 
 class PollySpeechSynthesisTaskTrigger(BaseTrigger):
     """
     Wait until a synthesis task is completed or failed.
 
-    It only reads, so it may run twice or anew on another triggerer. All triggers that wait on one account share one
-    list of its unfinished tasks per interval (:class:`narration.triggers.sweep.SharedSweep`); only when the task is no
-    longer among them, or the list cannot be had, is this one asked about. The first look is one interval after the
-    start, because whoever defers has just looked. Throttling and an unreachable Polly do not end the waiting;
-    ``end_time`` does, after one last look.
+    At Polly it only reads, so it may run twice or anew on another triggerer. All triggers that wait on one account
+    share one list of its unfinished tasks per interval (:class:`narration.triggers.sweep.SharedSweep`); only when the
+    task is no longer among them, or the list cannot be had, is this one asked about. The first look is one interval
+    after the start, because whoever defers has just looked. Throttling and an unreachable Polly do not end the
+    waiting; ``end_time`` does, after one last look.
+
+    With a queue the list is asked for once soon after the start and then every ``fallback_interval``; in between the
+    triggers of a triggerer share one loop that receives from the queue
+    (:class:`narration.triggers.polly_inbox.SharedInbox`). A notice is a hint and no more: when one comes for this
+    task, Polly is asked. Should Polly not know of the end yet, or the queue be unusable, the list is asked for every
+    ``poll_interval`` again.
 
     The single event holds ``status``, ``task_id`` and ``message``, and for the first two of these also ``task``
     (see :func:`narration.hooks.polly_tasks.task_facts`):
@@ -42,7 +57,9 @@ class PollySpeechSynthesisTaskTrigger(BaseTrigger):
     :param known_by: from when on Polly must know the task, in seconds since the epoch; default: 5 minutes after the
         trigger is made for the first time.
     :param poll_interval: seconds between two looks at the account's unfinished tasks; of several triggers that wait
-        on one account, the first one's counts.
+        on one account, the shortest counts.
+    :param completion_queue_url: SQS queue that gets Polly's notices by way of SNS; none by default.
+    :param fallback_interval: seconds between two looks while notices are awaited.
     :param aws_conn_id: as the operator's.
     :param region_name: as the operator's.
     :param verify: as the operator's.
@@ -56,6 +73,8 @@ class PollySpeechSynthesisTaskTrigger(BaseTrigger):
         end_time: float,
         known_by: float | None = None,
         poll_interval: float = 30,
+        completion_queue_url: str | None = None,
+        fallback_interval: float = 300,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -67,12 +86,17 @@ class PollySpeechSynthesisTaskTrigger(BaseTrigger):
         self.end_time = end_time
         self.known_by = time.time() + UNSEEN_SECONDS if known_by is None else known_by
         self.poll_interval = poll_interval
+        self.completion_queue_url = completion_queue_url
+        self.fallback_interval = fallback_interval
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
+        # Left out where it is not used, so that while a new version is rolled out the old one's triggerers can still
+        # run these triggers.
+        queue = {"completion_queue_url": self.completion_queue_url, "fallback_interval": self.fallback_interval}
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -84,6 +108,7 @@ class PollySpeechSynthesisTaskTrigger(BaseTrigger):
                 "region_name": self.region_name,
                 "verify": self.verify,
                 "botocore_config": self.botocore_config,
+                **(queue if self.completion_queue_url else {}),
             },
         )
 
@@ -129,21 +154,51 @@ class PollySpeechSynthesisTaskTrigger(BaseTrigger):
         )
         try:
             async with asyncio.timeout(max(0.0, self.end_time - time.time())):
-                async with SharedSweep.watching(
-                    service.account, look=service.outstanding_jobs, interval=self.poll_interval, close=service.close
-                ) as sweep:
-                    async for sighting in sweep.sightings():
-                        if sighting.error is None and self.synthesis_task_id in sighting.outstanding:
-                            continue
-                        # Over, or the account may not list, or the list failed: ask about this one.
-                        event, _ = await self._look(hook, client)
-                        if event is not None:
-                            return event
+                async with self._notices() as watch:
+                    occasions_to_ask = occasions(
+                        service=service,
+                        task_id=self.synthesis_task_id,
+                        rhythm=Rhythm(poll_interval=self.poll_interval, fallback_interval=self.fallback_interval),
+                        watch=watch,
+                        warn=self._warn,
+                    )
+                    async with aclosing(occasions_to_ask) as asking:
+                        async for _ in asking:
+                            await Turns.take(service.account, per_second=_looks_per_second(hook))
+                            event, _trouble = await self._look(hook, client)
+                            if event is not None:
+                                return event
         except TimeoutError:
             pass
         event, trouble = await self._look(hook, client)
         return event or self._event(
             "timeout", f"Polly task {self.synthesis_task_id} was not finished in the time allowed.{trouble}"
+        )
+
+    def _notices(self) -> AbstractAsyncContextManager[Watch | None]:
+        """Join those who receive from the queue; nobody does when there is none."""
+        if not self.completion_queue_url:
+            return nullcontext()
+        return SharedInbox.watching(
+            (self.completion_queue_url, self.aws_conn_id, self.region_name),
+            task_id=self.synthesis_task_id,
+            queue=PollyNoticeQueue(
+                queue_url=self.completion_queue_url,
+                aws_conn_id=self.aws_conn_id,
+                region_name=self.region_name,
+                verify=self.verify,
+                botocore_config=self.botocore_config,
+            ),
+        )
+
+    def _warn(self, trouble: str | None) -> None:
+        if trouble is None:
+            self.log.info("The queue of notices works again; Polly is asked every %g s.", self.fallback_interval)
+            return
+        self.log.warning(
+            "Polly is asked every %g s, as without a queue, until the queue of notices works: %s",
+            self.poll_interval,
+            trouble,
         )
 
     async def _look(self, hook: PollyHook, client: Any) -> tuple[dict[str, Any] | None, str]:
@@ -171,3 +226,10 @@ class PollySpeechSynthesisTaskTrigger(BaseTrigger):
 
     def _event(self, status: str, message: str, **more: Any) -> dict[str, Any]:
         return {"status": status, "task_id": self.synthesis_task_id, "message": message, **more}
+
+
+def _looks_per_second(hook: PollyHook) -> float:
+    """How often the triggers of this triggerer may ask about single tasks."""
+    granted = (hook.conn_config.extra_config or {}).get("polly_quotas") or {}
+    read = granted.get("read")
+    return max(1.0, (read if isinstance(read, int | float) else _READS_PER_SECOND) * _SHARE_OF_TRIGGERS)
