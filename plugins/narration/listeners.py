@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
 
+from narration.notices.settings import notice_settings
+
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
@@ -132,7 +134,9 @@ def write_note(dag_run_id: int, *, session: Any) -> None:
     if last is None:
         return
     dag_run = session.get(DagRun, dag_run_id)
-    dag_run.note = joined_note(dag_run.note, str(XComModel.deserialize_value(last)))
+    # Here somebody looks who waits for a notice in vain.
+    ours = " ".join([str(XComModel.deserialize_value(last)), *notice_settings().problems])
+    dag_run.note = joined_note(dag_run.note, ours)
 
 
 def joined_note(present: str | None, ours: str) -> str:
