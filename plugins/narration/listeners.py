@@ -134,9 +134,17 @@ def write_note(dag_run_id: int, *, session: Any) -> None:
     if last is None:
         return
     dag_run = session.get(DagRun, dag_run_id)
-    # Here somebody looks who waits for a notice in vain.
-    ours = " ".join([str(XComModel.deserialize_value(last)), *notice_settings().problems])
-    dag_run.note = joined_note(dag_run.note, ours)
+    dag_run.note = whole_note(dag_run.note, str(XComModel.deserialize_value(last)))
+
+
+def whole_note(present: str | None, ours: str) -> str:
+    """
+    Give the note of a run, and in it why nobody was told of the run: here looks who waits for a notice in vain.
+
+    :param present: the note as it is.
+    :param ours: what the tasks of the run say.
+    """
+    return joined_note(present, " ".join([ours, *notice_settings().problems]))
 
 
 def joined_note(present: str | None, ours: str) -> str:

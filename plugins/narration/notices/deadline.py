@@ -97,7 +97,7 @@ async def tell_of_deadline(*, allowed_seconds: float, context: Mapping[str, Any]
     :return: what was done, which Airflow keeps with the callback.
     """
     try:
-        notice = late_notice(context or {}, allowed=timedelta(seconds=allowed_seconds), now=datetime.now(UTC))
+        notice = late_notice(context or {}, allowed=timedelta(seconds=allowed_seconds))
         if notice is None:
             return "Not late, or a backfill: nobody was told."
         settings = notice_settings()
@@ -110,7 +110,7 @@ async def tell_of_deadline(*, allowed_seconds: float, context: Mapping[str, Any]
     return f"Told {', '.join(map(str, reached)) or 'nobody'}."
 
 
-def late_notice(context: Mapping[str, Any], *, allowed: timedelta, now: datetime) -> Notice | None:
+def late_notice(context: Mapping[str, Any], *, allowed: timedelta) -> Notice | None:
     """
     Say that a run is late.
 

@@ -22,6 +22,9 @@ NOTICE = "notice"
 MOST_FAILURES = 5
 """So many are told in words, the rest is counted."""
 
+MOST_REPORTED = 1024
+"""The longest mapped task that Airflow allows by default (``[core] max_map_length``)."""
+
 RUN_NOTE = "run_note"
 """As in :mod:`narration.operators.run_note`, which this room does not import."""
 
@@ -88,7 +91,7 @@ def instance_of(name: str, *, task_ids: Collection[str]) -> tuple[str, int]:
     return name, -1
 
 
-def failures_of(remains: Remains, *, task_ids: Collection[str], most: int = 100) -> tuple[Failure, ...]:
+def failures_of(remains: Remains, *, task_ids: Collection[str], most: int) -> tuple[Failure, ...]:
     """
     Give every failed task instance of a run with its reason.
 
@@ -103,6 +106,13 @@ def failures_of(remains: Remains, *, task_ids: Collection[str], most: int = 100)
         )
         for number, (task_id, map_index) in enumerate(remains.failed(task_ids=task_ids))
     )
+
+
+def failures_so_far(context: Context) -> tuple[Failure, ...]:
+    """Give every task instance of this run that has failed by now, with its reason; for a task that reports."""
+    dag = context["dag"]
+    remains = RunRemains(dag_id=dag.dag_id, run_id=str(context["run_id"]))
+    return failures_of(remains, task_ids=frozenset(dag.task_ids), most=MOST_REPORTED)
 
 
 def notice_of_end(context: Context, *, succeeded: bool, told_by: str | None = None) -> Notice:

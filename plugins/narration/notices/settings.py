@@ -25,7 +25,7 @@ _ELSE = {Event.OVER_BUDGET: Event.FAILURE, Event.DEADLINE: Event.FAILURE}
 
 _VIA = " via "
 _CONNECTION = re.compile(r"[\w.\-]+")
-_MAIL = re.compile(r"[^\s@,:/]+@[^\s@,:/]+")
+_MAIL = re.compile(r"[^\s@,:/?]+@[\w.\-]+")
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:(?P<region>[a-z0-9-]+):\d{12}:[\w-]+(?P<fifo>\.fifo)?")
 
 
