@@ -198,7 +198,7 @@ class RunEnd:
     def failure(self) -> Notice:
         """Say which tasks have failed and why; and of a plan that was over the budget just that."""
         failures = failures_of(self.remains, task_ids=self.task_ids, most=MOST_FAILURES)
-        if not failures and self.last_task_id and not self.reason:
+        if not failures and self.last_task_id and self.reason not in _ENDED_BY:
             failures = (Failure(task_id=self.last_task_id),)
         if failures and all(failure.event is Event.OVER_BUDGET for failure in failures):
             return Notice(

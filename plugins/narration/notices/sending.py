@@ -55,21 +55,28 @@ def send(notice: Notice, *, settings: NoticeSettings, longest: float = LONGEST_S
 
 
 def _send(notice: Notice, *, targets: Sequence[Target], longest: float) -> tuple[Target, ...]:
-    outcomes: dict[Target, BaseException | None] = {}
+    outcomes: dict[Target, Exception | None] = {}
+    notifiers: dict[Target, BaseNotifier] = {}
+    for target in targets:
+        try:
+            # Here and not in the threads: what a busy machine needs to load a provider is not the server's delay.
+            notifiers[target] = notifier_of(notice, target)
+        except Exception as error:
+            outcomes[target] = error
 
-    def deliver(target: Target) -> None:
+    def deliver(target: Target, notifier: BaseNotifier) -> None:
         try:
             # Not called but asked to notify: a call renders its fields, and a title is not a template.
-            notifier_of(notice, target).notify({})
+            notifier.notify({})
             outcomes[target] = None
-        except BaseException as error:
+        except Exception as error:
             # Reported by the thread that waits.
             outcomes[target] = error
 
     threads = [
         # Daemons: a server that never answers must not keep a process from ending.
-        threading.Thread(target=deliver, args=(target,), name=f"notice to {target}", daemon=True)
-        for target in targets
+        threading.Thread(target=deliver, args=item, name=f"notice to {item[0]}", daemon=True)
+        for item in notifiers.items()
     ]
     for thread in threads:
         thread.start()
