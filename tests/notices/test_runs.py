@@ -100,7 +100,7 @@ def test_five_failed_orders_are_one_notice_and_the_rest_is_counted(left: Left):
 
     assert (notice.event, notice.title) == (Event.FAILURE, "Failed: The Ledger")
     assert notice.lines[0] == "synthesize, part 0: Paragraph 0 was refused."
-    assert notice.lines[MOST_FAILURES] == "And 3 more tasks."
+    assert notice.lines[MOST_FAILURES] == "And 3 more."
     assert notice.lines[-1].startswith("What was bought is kept.")
     assert len(notice.lines) == MOST_FAILURES + 2
 

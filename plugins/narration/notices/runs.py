@@ -209,7 +209,7 @@ class RunEnd:
             )
         lines = [str(failure) for failure in failures[:MOST_FAILURES]]
         if len(failures) > MOST_FAILURES:
-            lines.append(f"And {len(failures) - MOST_FAILURES:,} more tasks.")
+            lines.append(f"And {len(failures) - MOST_FAILURES:,} more.")
         if ended := _ENDED_BY.get(self.reason):
             lines.insert(0, ended)
         if not lines:
