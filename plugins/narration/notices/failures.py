@@ -12,8 +12,8 @@ from narration.notices.notice import Event, Notice
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-FAILURE = "failure"
-"""The XCom of a failed task that says why."""
+FAILURE = "notice_failure"
+"""The XCom of a failed task that says why, for a notice."""
 
 LONGEST_REASON = 600
 

@@ -2,70 +2,64 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from enum import StrEnum
 
 from narration.notices.notice import Event, Notice
-from narration.synthesis.prices import money
 
 MOST_FAILED = 20
 MOST_NARRATED = 20
 """So many are named, the rest is counted."""
 
 
-class Outcome(StrEnum):
-    """What became of a document."""
-
-    NARRATED = "narrated"
-    UNCHANGED = "unchanged"
-    OVER_BUDGET = "over budget"
-    FAILED = "failed"
-
-
 @dataclass(frozen=True, kw_only=True)
-class NarratedDocument:
+class NotNarrated:
     """
-    One document of a night.
+    A document of a night that was not narrated.
 
     :param name: by which people know it.
-    :param reason: why it was not narrated, in a sentence or two.
-    :param characters: billable ones that were bought for it.
-    :param amount: what they cost; ``None`` if no price is known.
-    :param currency: of the amount.
+    :param reason: why, in a few sentences.
+    :param event: :attr:`Event.OVER_BUDGET` if that is why.
     """
 
     name: str
-    outcome: Outcome
-    reason: str = ""
-    characters: int = 0
-    amount: Decimal | None = None
-    currency: str = "USD"
+    reason: str
+    event: Event = Event.FAILURE
+
+    def __str__(self) -> str:
+        return f"{self.name}, {_word(self.event)}: {self.reason}"
 
 
-def nightly_notice(documents: Iterable[NarratedDocument], *, night: str = "") -> Notice:
+def nightly_notice(
+    *,
+    narrated: Sequence[str],
+    failed: Sequence[NotNarrated] = (),
+    unchanged: int = 0,
+    cost: str = "",
+    night: str = "",
+) -> Notice:
     """
     Say what became of all documents of a night: ``12 narrated, 1 failed``, each failure with its name and reason.
 
     It is a success if none has failed, and over the budget if nothing else has happened to those that were not
     narrated.
 
-    :param night: the interval, in words for people.
+    :param narrated: the documents, by the names that people know.
+    :param unchanged: how many needed no work.
+    :param cost: what the night cost, in words.
+    :param night: which one it was, in words.
     """
-    documents = list(documents)
-    counts = Counter(document.outcome for document in documents)
-    told = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome if counts[outcome])
-    bad = [document for document in documents if document.outcome in (Outcome.FAILED, Outcome.OVER_BUDGET)]
+    over = sum(document.event is Event.OVER_BUDGET for document in failed)
+    counts = [(len(narrated), "narrated"), (unchanged, "unchanged"), (over, _word(Event.OVER_BUDGET))]
+    counts.append((len(failed) - over, _word(Event.FAILURE)))
+    told = ", ".join(f"{count:,} {what}" for count, what in counts if count)
     event = Event.SUCCESS
-    if bad:
-        event = Event.FAILURE if counts[Outcome.FAILED] else Event.OVER_BUDGET
-    lines = [f"{document.name}, {document.outcome}: {document.reason}" for document in bad[:MOST_FAILED]]
-    if len(bad) > MOST_FAILED:
-        lines.append(f"And {len(bad) - MOST_FAILED:,} more.")
-    narrated = [document.name for document in documents if document.outcome is Outcome.NARRATED]
-    facts = {"Narrated": _named(narrated), "Cost": _cost(documents)}
+    if failed:
+        event = Event.OVER_BUDGET if over == len(failed) else Event.FAILURE
+    lines = [str(document) for document in failed[:MOST_FAILED]]
+    if len(failed) > MOST_FAILED:
+        lines.append(f"And {len(failed) - MOST_FAILED:,} more.")
+    facts = {"Narrated": _named(narrated), "Cost": cost}
     return Notice(
         event=event,
         title=f"{f'Night of {night}' if night else 'Nightly narration'}: {told or 'no documents'}",
@@ -74,25 +68,10 @@ def nightly_notice(documents: Iterable[NarratedDocument], *, night: str = "") ->
     )
 
 
+def _word(event: Event) -> str:
+    return "over the budget" if event is Event.OVER_BUDGET else "failed"
+
+
 def _named(names: Sequence[str]) -> str:
     more = len(names) - MOST_NARRATED
     return "; ".join([*names[:MOST_NARRATED], *([f"and {more:,} more"] if more > 0 else [])])
-
-
-def _cost(documents: Sequence[NarratedDocument]) -> str:
-    characters = sum(document.characters for document in documents)
-    if not documents:
-        return ""
-    if not characters:
-        return "nothing was bought"
-    amounts: dict[str, Decimal] = {}
-    unpriced = 0
-    for document in documents:
-        if document.amount is not None:
-            amounts[document.currency] = amounts.get(document.currency, Decimal(0)) + document.amount
-        elif document.characters:
-            unpriced += document.characters
-    said = " and ".join(money(amount, currency=currency) for currency, amount in sorted(amounts.items()))
-    if not said:
-        return f"{characters:,} characters, without a known price"
-    return f"{said} for {characters:,} characters{f', {unpriced:,} of them without a known price' if unpriced else ''}"

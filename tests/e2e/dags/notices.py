@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
@@ -12,7 +11,7 @@ from airflow.sdk import DAG, Param, task, task_group
 from narration.errors import PermanentNarrationError
 from narration.notices.callbacks import notices, push_notice
 from narration.notices.deadline import nightly_deadline
-from narration.notices.nightly import NarratedDocument, Outcome, nightly_notice
+from narration.notices.nightly import NotNarrated, nightly_notice
 from narration.notices.runs import failures_so_far
 from narration.operators.policy import road_defaults
 
@@ -52,13 +51,15 @@ with DAG(
     @task(trigger_rule="all_done")
     def report(**context: Any) -> None:
         failed = {failure.map_index: failure for failure in failures_so_far(context)}
-        documents = [
-            NarratedDocument(name=name, outcome=Outcome.FAILED, reason=failed[number].reason)
-            if number in failed
-            else NarratedDocument(name=name, outcome=Outcome.NARRATED, characters=1000, amount=Decimal("0.016"))
-            for number, name in enumerate(NAMES)
-        ]
-        push_notice(context, nightly_notice(documents, night="2026-11-27"))
+        push_notice(
+            context,
+            nightly_notice(
+                narrated=[name for number, name in enumerate(NAMES) if number not in failed],
+                failed=[NotNarrated(name=NAMES[at], reason=it.reason, event=it.event) for at, it in failed.items()],
+                cost="USD 0.032 for 2,000 characters",
+                night="2026-11-27",
+            ),
+        )
         if failed:
             raise UnreadableError("Not every document was narrated.")
 
