@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
+from narration.notices.callbacks import notices
 from narration.operators.form_azure import azure_batch_params
 from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
@@ -40,6 +41,7 @@ with DAG(
     catchup=False,
     params=azure_batch_params(),
     default_args=road_defaults(),
+    **notices(),
     tags=["narration", "azure"],
     max_active_runs=4,
 ) as dag:

@@ -30,6 +30,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
+from narration.notices.callbacks import notices
 from narration.operators.form_azure import azure_long_audio_params
 from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
@@ -45,6 +46,7 @@ with DAG(
     catchup=False,
     params=azure_long_audio_params(),
     default_args=road_defaults(),
+    **notices(),
     tags=["narration", "azure"],
     max_active_runs=4,
 ) as dag:

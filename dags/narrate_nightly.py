@@ -43,6 +43,8 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, timezone
 
+from narration.notices.callbacks import notices
+from narration.notices.deadline import nightly_deadline
 from narration.operators.form_nightly import nightly_params
 from narration.operators.nightly import nightly_tasks
 from narration.operators.parameters import configured
@@ -60,6 +62,8 @@ with DAG(
     catchup=False,
     params=nightly_params(),
     default_args=road_defaults(),
+    deadline=nightly_deadline(),
+    **notices(told_by="report"),
     tags=["narration", "nightly"],
     max_active_runs=4,
 ) as dag:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
+from narration.notices.callbacks import notices
 from narration.operators.form_polly import polly_params
 from narration.operators.policy import road_defaults
 from narration.operators.road import narration_tasks
@@ -32,6 +33,7 @@ with DAG(
     catchup=False,
     params=polly_params(),
     default_args=road_defaults(),
+    **notices(),
     tags=["narration", "polly"],
     max_active_runs=4,
 ) as dag:

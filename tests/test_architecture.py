@@ -16,7 +16,7 @@ LIBRARY = PLUGINS / "narration"
 PURE = {"document", "synthesis", "audio", "inbox"}
 # Each room may import what stands after it, besides itself, the pure rooms and the exceptions.
 ALLOWED = {
-    "operators": {"triggers", "services", "hooks", "links", "store", "paths"},
+    "operators": {"triggers", "services", "hooks", "links", "store", "paths", "notices"},
     "sensors": {"triggers", "services", "hooks", "links", "store", "paths"},
     "triggers": {"services", "hooks", "store", "paths"},
     "services": {"hooks", "store", "paths"},
@@ -26,8 +26,10 @@ ALLOWED = {
     "paths": set(),
     "errors": set(),
     "provider_info": set(),
+    # Runs where Dag files are read, and in the triggerer.
+    "notices": {"hooks"},
     # Runs in the scheduler.
-    "listeners": set(),
+    "listeners": {"notices"},
     # A narration is planned from a document; the others know nothing of each other.
     "synthesis": {"document"},
     "document": set(),
@@ -39,6 +41,7 @@ IMPURE = {"airflow", "boto3", "botocore", "aiobotocore", "s3fs", "fsspec", "requ
 # The standard provider is Airflow's own, and takes some hundredths of a second.
 HEAVY = {
     *("airflow.providers.amazon", "airflow.providers.common", "airflow.providers.microsoft"),
+    *("airflow.providers.smtp", "airflow.providers.slack"),
     *("boto3", "botocore", "aiobotocore", "av", "numpy", "pysbd"),
 }
 
@@ -117,7 +120,7 @@ def test_dags_are_wiring(path):
     modules = imported(path)
 
     # What comes first in the row is what a Dag file is made of; further down only from within a task.
-    assert rooms(imported(path, top_level_only=True)) <= {"operators", "sensors", *PURE}
+    assert rooms(imported(path, top_level_only=True)) <= {"operators", "sensors", "notices", *PURE}
     assert packages(modules) <= {"__future__", "narration", "airflow", *sys.stdlib_module_names}
 
 

@@ -13,6 +13,8 @@ from airflow.providers_manager import ProvidersManager
 from narration.hooks.azure_account import AzureSpeechAccount
 from narration.hooks.azure_api import AzureCloud, SynthesisApi
 from narration.hooks.azure_speech import AzureSpeechHook
+from narration.notices import deadline, settings
+from narration.notices.settings import parse_notices
 from narration.provider_info import get_provider_info
 
 REPOSITORY = Path(__file__).parents[1]
@@ -62,6 +64,15 @@ def test_a_form_that_was_sent_off_with_its_defaults_makes_an_account():
     found = AzureSpeechAccount.read(conn_id="speech", connection=connection, extra={**extra, "region": "eastus"})
 
     assert found.base_url(SynthesisApi.BATCH) == "https://eastus.api.cognitive.microsoft.com"
+
+
+def test_the_options_of_notices_are_those_that_are_read_and_their_examples_work():
+    options = get_provider_info()["config"][settings.SECTION]["options"]
+
+    assert parse_notices(options[settings.KEY]["example"]).problems == ()
+    assert parse_notices(options[settings.KEY]["default"]) == settings.NoticeSettings()
+    assert deadline.parse_deadline(options[deadline.KEY]["default"]) == deadline.DEFAULT
+    assert deadline.parse_deadline(options[deadline.KEY]["example"])
 
 
 def test_airflow_builds_the_form_from_it(monkeypatch):

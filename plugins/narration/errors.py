@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class NarrationError(Exception):
     """Something went wrong that another attempt may put right; the message says what to do if it does not."""
+
+    notice: ClassVar[str] = "failure"
+    """The event of :class:`narration.notices.notice.Event` that people are told of when this ends a run."""
 
 
 class PermanentNarrationError(NarrationError):

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
 
+from narration.notices.settings import notice_settings
+
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
@@ -132,7 +134,17 @@ def write_note(dag_run_id: int, *, session: Any) -> None:
     if last is None:
         return
     dag_run = session.get(DagRun, dag_run_id)
-    dag_run.note = joined_note(dag_run.note, str(XComModel.deserialize_value(last)))
+    dag_run.note = whole_note(dag_run.note, str(XComModel.deserialize_value(last)))
+
+
+def whole_note(present: str | None, ours: str) -> str:
+    """
+    Give the note of a run, and in it why nobody was told of the run: here looks who waits for a notice in vain.
+
+    :param present: the note as it is.
+    :param ours: what the tasks of the run say.
+    """
+    return joined_note(present, " ".join([ours, *notice_settings().problems]))
 
 
 def joined_note(present: str | None, ours: str) -> str:

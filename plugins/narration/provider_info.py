@@ -27,6 +27,29 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [
             {"integration-name": "Azure AI Speech", "python-modules": ["narration.hooks.azure_speech"]},
         ],
+        "config": {
+            "narration": {
+                "description": "Settings of the Narration project.",
+                "options": {
+                    "notices": {
+                        "description": "Who is told when a run succeeds or fails, is over its budget or is late: a "
+                        "JSON object of lists. See docs/notices.md.",
+                        "type": "string",
+                        "version_added": None,
+                        "example": '{"success": ["slack:narration_slack"], "failure": ["smtp:ops@example.com"]}',
+                        "default": "",
+                    },
+                    "nightly_deadline": {
+                        "description": "How long a nightly run may take, counted from when it was queued, before "
+                        "somebody is told: 6h, 90m, 1h30m, or off.",
+                        "type": "string",
+                        "version_added": None,
+                        "example": "90m",
+                        "default": "6h",
+                    },
+                },
+            },
+        },
         "connection-types": [
             {
                 "connection-type": "azure_speech",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from narration.notices.notice import Event, Notice
 from narration.operators.report import DocumentsFailedError, NightReportOperator
 
 FOUND = {
@@ -82,6 +83,39 @@ def test_it_fails_and_names_each_document_that_could_not_be_narrated_with_its_re
     assert "1 document(s) narrated" in str(error.value)
     assert "2 failed: bad.txt: It is no text; lost.txt: its task ended without a word" in str(error.value)
     assert [each["document"] for each in ti.pushed["report"]["failed"]] == ["bad.txt", "lost.txt"]
+
+
+def test_people_are_told_of_the_night_in_the_words_of_the_report():
+    over = {"document": "dear.txt", "task": "narrate.plan", "reason": "It would cost USD 2.", "event": "over_budget"}
+    ti = Told(
+        found={**FOUND, "documents": ["a.txt", "dear.txt"], "unchanged": ["c.txt"]},
+        publish_return_value=[narrated("a.txt")],
+        publish_bill=[bill(1000, 0.016)],
+        plan_failure=[over],
+    )
+
+    with pytest.raises(DocumentsFailedError):
+        report(ti)
+
+    notice = Notice.from_dict(ti.pushed["notice"])
+    assert notice.event is Event.OVER_BUDGET
+    assert notice.title == "Night of 2026-11-23: 1 narrated, 1 unchanged, 1 over the budget"
+    assert notice.lines == ("dear.txt, over the budget: It would cost USD 2",)
+    assert notice.facts == {
+        "Narrated": "a.txt (a.txt): file:///store/a.txt",
+        "Cost": "1,000 characters billed, USD 0.016",
+        "Inbox": "/inbox, from 2026-11-23T00:00:00+00:00 to 2026-11-24T00:00:00+00:00",
+    }
+
+
+def test_a_dry_night_is_told_as_one():
+    ti = Told(found={**FOUND, "documents": ["a.txt"]})
+
+    report(ti, dry_run=True)
+
+    notice = Notice.from_dict(ti.pushed["notice"])
+    assert (notice.event, notice.title) == (Event.SUCCESS, "Dry run of a night")
+    assert notice.lines == (ti.pushed["run_note"],)
 
 
 def test_what_failed_at_first_and_was_narrated_in_the_end_has_not_failed():

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from narration.errors import PermanentNarrationError
+from narration.errors import NarrationError, PermanentNarrationError
 from narration.operators.parameters import NarrationParameters
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 FAILURE = "failure"
-"""The XCom in which a task of a document says why it failed: ``{"document", "task", "reason"}``."""
+"""The XCom in which a task of a document says why it failed: ``{"document", "task", "reason", "event"}``."""
 _LONGEST_REASON = 2000
 
 
@@ -86,6 +86,7 @@ class RoadOperator(BaseOperator):
             if isinstance(self.request, Mapping):
                 reason = (str(error) or type(error).__name__)[:_LONGEST_REASON]
                 failure = {"document": self.request["name"], "task": self.task_id, "reason": reason}
+                failure["event"] = error.notice if isinstance(error, NarrationError) else NarrationError.notice
                 context["ti"].xcom_push(key=FAILURE, value=failure)
                 if isinstance(error, PermanentNarrationError):
                     self._keep_failure(reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from narration.errors import PermanentNarrationError
 from narration.synthesis.prices import PRICES_OPTION, Price, PriceError, money, parse_amount, parse_prices, price_of
@@ -17,6 +17,8 @@ COST = ("dry_run", "budget", "budget_characters", "approve_above", "price_per_mi
 
 class BudgetExceededError(PermanentNarrationError):
     """The plan is over the budget of the run; nothing was bought."""
+
+    notice: ClassVar[str] = "over_budget"
 
 
 @dataclass(frozen=True, kw_only=True)

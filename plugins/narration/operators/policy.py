@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from narration.notices.failures import remember_failure
+
 RETRIES = 8
 """Airflow 3.3 sometimes fails a task that deferred; a retry of the road reconciles and costs nothing."""
 RETRY_DELAY = timedelta(seconds=15)
@@ -26,7 +28,8 @@ def road_defaults() -> dict[str, Any]:
     Give the default arguments of the ``narrate_*`` Dags.
 
     What another attempt cannot mend (a wrong voice, broken SSML, a missing bucket) fails at once; everything else is
-    tried again, which is free: what was bought is adopted.
+    tried again, which is free: what was bought is adopted. A task that has failed for good leaves the reason for the
+    notice of its run.
     """
     from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
@@ -35,6 +38,7 @@ def road_defaults() -> dict[str, Any]:
         "retry_delay": RETRY_DELAY,
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": LONGEST_RETRY_DELAY,
+        "on_failure_callback": remember_failure,
         "retry_policy": ExceptionRetryPolicy(
             rules=[
                 RetryRule(exception="narration.errors.PermanentNarrationError", action=RetryAction.FAIL),

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from narration.errors import PermanentNarrationError
+from narration.notices.callbacks import push_notice
+from narration.notices.nightly import NotNarrated, nightly_notice
+from narration.notices.notice import Event, Notice
 from narration.operators.base import FAILURE
 from narration.operators.run_note import push_note
 from narration.synthesis.prices import money
@@ -78,6 +81,7 @@ class NightReportOperator(BaseOperator):
             note = f"{dry_note(self._of_all(context, ('plan',), key='summary'))} {note if failed else ''}".rstrip()
         self.log.info("%s", note)
         push_note(context, note)
+        push_notice(context, dry_notice(note, failed=bool(failed)) if dry else night_notice(result, found=found))
         context["ti"].xcom_push(key="report", value=result)
         if failed:
             raise DocumentsFailedError(
@@ -119,6 +123,32 @@ def night_note(result: Mapping[str, Any], *, found: Mapping[str, Any]) -> str:
         more = len(failed) - _MOST_NAMED
         parts.append(f"{len(failed)} failed: {named}{f'; and {more} more' if more > 0 else ''}.")
     return " ".join(parts)
+
+
+def night_notice(result: Mapping[str, Any], *, found: Mapping[str, Any]) -> Notice:
+    """Say to people what became of the documents of a run; those to be told of a failure if one has failed."""
+    start, end = found["interval"]
+    notice = nightly_notice(
+        narrated=[f"{each['title']} ({each['document']}): {each['manifest_uri']}" for each in result["narrated"]],
+        failed=[
+            NotNarrated(
+                name=each["document"],
+                reason=_shortened(each["reason"]),
+                event=Event(each.get("event", Event.FAILURE)),
+            )
+            for each in result["failed"]
+        ],
+        unchanged=len(result["unchanged"]),
+        cost=", ".join([f"{result['characters_billed']:,} characters billed", *result["amounts"]]),
+        night=start[:10],
+    )
+    return notice.with_facts({"Inbox": f"{found['inbox']}, from {start} to {end}"})
+
+
+def dry_notice(note: str, *, failed: bool) -> Notice:
+    """Say to people what the documents of a run would cost."""
+    event = Event.FAILURE if failed else Event.SUCCESS
+    return Notice(event=event, title="Dry run of a night", lines=(note,))
 
 
 def dry_note(summaries: Sequence[Mapping[str, Any]]) -> str:
