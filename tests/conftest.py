@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from include.local_cloud.azure.blobs import CUSTOMER_ACCOUNT as BLOB_ACCOUNT
+from include.local_cloud.azure.blobs import CUSTOMER_KEY
+
 # Airflow reads these when it is first imported, which is after this file.
 # Threads that nobody can stop may still write into it when the process ends.
 _AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="narration-tests-", ignore_cleanup_errors=True)
@@ -28,11 +31,14 @@ os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_AIRFLOW_HOME.n
 # A test must never find the credentials of the person who runs it.
 for _name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
     os.environ.pop(_name, None)
+for _name in [name for name in os.environ if name.startswith("AZURE_")]:
+    os.environ.pop(_name)
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 REPOSITORY = Path(__file__).parents[1]
 SECRET = "local-secret-that-no-log-may-show"
+# A bucket, and a container.
 BUCKET = "narration-output"
 
 
@@ -53,6 +59,27 @@ class CloudHandle:
             "password": SECRET,
             "extra": {"region_name": "us-east-1", "service_config": services, **extra},
         }
+
+    @property
+    def blob_url(self) -> str:
+        """The storage account of the local cloud."""
+        return f"{self.speech_url}/blob/{BLOB_ACCOUNT}"
+
+    def blob_connection_string(self, *, key: str = CUSTOMER_KEY) -> str:
+        """What Azure's own clients connect with."""
+        account = f"DefaultEndpointsProtocol=http;AccountName={BLOB_ACCOUNT};AccountKey={key}"
+        return f"{account};BlobEndpoint={self.blob_url};"
+
+    def blob_connection(self, **settings: Any) -> dict[str, Any]:
+        """An Airflow connection to its storage account."""
+        extra = {"connection_string": self.blob_connection_string(**settings)}
+        return {"conn_type": "wasb", "extra": extra}
+
+    def blobs(self, container: str) -> Any:
+        """Azure's own client, independent of everything that is tested."""
+        from azure.storage.blob import ContainerClient
+
+        return ContainerClient.from_connection_string(self.blob_connection_string(), container)
 
     def client(self, service: str) -> Any:
         """A plain boto3 client, independent of everything that is tested."""

@@ -36,8 +36,9 @@ __all__ = ["tone_cloud"]
 
 @pytest.fixture
 def library(tone_cloud, monkeypatch):
-    """The connection ``library``, to a bucket that exists."""
+    """The connection ``library``, to a bucket that exists, and ``archive``, to a container."""
     monkeypatch.setenv("AIRFLOW_CONN_LIBRARY", json.dumps(tone_cloud.connection()))
+    monkeypatch.setenv("AIRFLOW_CONN_ARCHIVE", json.dumps(tone_cloud.blob_connection()))
     return tone_cloud
 
 
@@ -46,12 +47,14 @@ def folder(tmp_path):
     return tmp_path / "a store with spaces"
 
 
-@pytest.fixture(params=["file", "s3"])
-def store(request, folder, monkeypatch):
-    """The same store on a local disk and on S3: both must behave alike."""
+@pytest.fixture(params=["file", "s3", "blob"])
+def store(request, folder):
+    """The same store on a local disk, on S3 and on Blob: all must behave alike."""
     if request.param == "file":
         return Store(location=f"file://{folder}")
     request.getfixturevalue("library")
+    if request.param == "blob":
+        return Store(location=f"abfs://archive@{BUCKET}/{folder.parent.name}")
     return Store(location=f"s3://{BUCKET}/{folder.parent.name}", conn_id="library")
 
 
