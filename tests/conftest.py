@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,20 @@ class CloudHandle:
         """An Airflow connection to its storage account."""
         extra = {"connection_string": self.blob_connection_string(**settings)}
         return {"conn_type": "wasb", "extra": extra}
+
+    def blob_guest(self, container: str, *, permission: str) -> dict[str, Any]:
+        """An Airflow connection to its storage account with a signature for one container."""
+        from azure.storage.blob import generate_container_sas
+
+        signature = generate_container_sas(
+            BLOB_ACCOUNT,
+            container,
+            account_key=CUSTOMER_KEY,
+            permission=permission,
+            expiry=datetime.now(UTC) + timedelta(days=9),
+        )
+        string = f"BlobEndpoint={self.blob_url};SharedAccessSignature={signature}"
+        return {"conn_type": "wasb", "extra": {"connection_string": string}}
 
     def blobs(self, container: str) -> Any:
         """Azure's own client, independent of everything that is tested."""

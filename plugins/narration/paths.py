@@ -263,28 +263,36 @@ def _objects(root: ObjectStoragePath, *, location: str, parameter: str) -> Itera
     # Neither what another listing saw, nor what this one sees for others.
     fs.invalidate_cache()
     try:
-        entries = fs.find(base, detail=True)
-    except FileNotFoundError:
-        entries = {}
+        try:
+            entries = fs.find(base, detail=True)
+        except FileNotFoundError:
+            entries = {}
+        # adlfs answers with a list if the path is a blob of its own.
+        if base in entries:
+            raise LocationError(f"{location} is a file. Give the parameter {parameter!r} the folder that it is in.")
+        if not entries:
+            _check_that_it_exists(root, location=location, parameter=parameter)
+        files = {key: entry for key, entry in entries.items() if _is_file(root, key, entry)}
     finally:
         fs.invalidate_cache()
-    # adlfs answers with a list if the path is a blob of its own.
-    if base in entries:
-        raise LocationError(f"{location} is a file. Give the parameter {parameter!r} the folder that it is in.")
-    if not entries:
-        _check_that_it_exists(root, location=location, parameter=parameter)
     scheme = f"{root.protocol}://{root.conn_id}@" if root.conn_id else f"{root.protocol}://"
-    for key, entry in entries.items():
-        # What ends in a slash was made to look like a folder.
-        if entry["type"] == "file" and not key.endswith("/"):
-            etag = entry.get("ETag") or entry.get("etag")
-            yield FoundFile(
-                uri=f"{scheme}{key}",
-                name=key.removeprefix(f"{base}/"),
-                size=entry["size"],
-                modified=_moment(entry),
-                etag=str(etag).strip('"') if etag else None,
-            )
+    for key, entry in files.items():
+        etag = entry.get("ETag") or entry.get("etag")
+        yield FoundFile(
+            uri=f"{scheme}{key}",
+            name=key.removeprefix(f"{base}/"),
+            size=entry["size"],
+            modified=_moment(entry),
+            etag=str(etag).strip('"') if etag else None,
+        )
+
+
+def _is_file(root: ObjectStoragePath, key: str, entry: dict[str, Any]) -> bool:
+    """Tell a file from what somebody made to look like a folder: an empty object whose name ends in a slash."""
+    if entry["type"] != "file" or key.endswith("/"):
+        return False
+    # adlfs drops that slash from a list.
+    return bool(entry["size"]) or root.protocol not in _BLOB or root.fs.info(key)["type"] == "file"
 
 
 def _check_that_it_exists(root: ObjectStoragePath, *, location: str, parameter: str) -> None:
@@ -305,7 +313,7 @@ def _check_that_it_exists(root: ObjectStoragePath, *, location: str, parameter: 
         # Who may list a container may not always ask for its properties.
         if not isinstance(error.__cause__, PermissionError):
             raise
-    if prefix:
+    if prefix and not root.fs.exists(f"{container}/{prefix}"):
         raise FileNotFoundError(errno.ENOENT, "There is no such folder", location)
 
 

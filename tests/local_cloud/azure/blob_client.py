@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import BlobServiceClient, ContainerClient, generate_container_sas
 
 from include.local_cloud.azure.blobs import CUSTOMER_ACCOUNT, CUSTOMER_KEY
 from include.local_cloud.server import LocalCloud
@@ -25,6 +25,7 @@ def names(listed: Any) -> list[str]:
 
 
 def container_sas(container: ContainerClient, permission: str, *, expiry: datetime = LATER) -> str:
-    return generatecontainer_sas(
+    """A signature as the vendor's own client makes it."""
+    return generate_container_sas(
         CUSTOMER_ACCOUNT, container.container_name, account_key=CUSTOMER_KEY, permission=permission, expiry=expiry
     )

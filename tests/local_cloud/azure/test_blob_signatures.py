@@ -1,4 +1,4 @@
-"""Who may do what in the storage account of a customer: the account key, and signatures that the vendor's client makes."""
+"""Who may do what in the storage account of a customer: its key, and signatures that Azure's own client makes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_header_that_is_not_what_was_signed_is_refused(
     cloud: LocalCloud, container: ContainerClient, change: dict[str, str]
 ) -> None:
     class Tampering(RequestsTransport):
-        def send(request: Any, **settings: Any) -> Any:
+        def send(self, request: Any, **settings: Any) -> Any:
             request.headers.update(change)
             return super().send(request, **settings)
 
