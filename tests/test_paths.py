@@ -379,6 +379,13 @@ class TestOpening:
         with pytest.raises(LocationError, match=f"needs the package {package}, which is not.*pip install '{package}'"):
             object_path(location, conn_id=None, parameter="document")
 
+    @pytest.mark.parametrize("version", ["2023.10.0", "2024.7.0"])
+    def test_an_adlfs_that_overwrites_claims_is_refused(self, clouds, monkeypatch, version):
+        monkeypatch.setattr(paths, "version", lambda _: version)
+
+        with pytest.raises(LocationError, match=rf"adlfs {version} overwrites.*adlfs 2024\.12 or later"):
+            object_path(f"abfs://archive@{BUCKET}/x", conn_id=None, parameter="storage")
+
     def test_a_connection_that_names_no_account_is_told_what_it_lacks(self, monkeypatch):
         connection = {"conn_type": "wasb", "login": "account", "password": "a-key-of-the-account"}
         monkeypatch.setenv("AIRFLOW_CONN_NAMELESS", json.dumps(connection))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from narration.errors import NarrationError, PermanentNarrationError
@@ -33,6 +34,7 @@ _PACKAGES = {
 _BLOB_ELSEWHERE = ("wasb", "wasbs", "az", "adl")
 _BLOB_HOSTS = (".blob.core.windows.net", ".dfs.core.windows.net")
 _CLIENTS = ("botocore.", "aiobotocore.", "aiohttp.", "azure.")
+_FIRST_ADLFS = (2024, 12)
 _AZURE_HTTP_LOGGER = "azure.core.pipeline.policies.http_logging_policy"
 
 
@@ -130,8 +132,14 @@ def _open_blob(path: ObjectStoragePath) -> None:
     """
     Let adlfs read the connection now.
 
-    :raises LocationError: if it leads to no storage account.
+    :raises LocationError: if it leads to no storage account, or if adlfs cannot keep a claim.
     """
+    installed = version("adlfs")
+    if tuple(map(int, installed.split(".")[:2])) < _FIRST_ADLFS:
+        raise LocationError(
+            f"adlfs {installed} overwrites a file that it was told to create, and two runs would buy the same. Install "
+            "adlfs 2024.12 or later on all workers."
+        )
     # Azure's client would tell of each request with all its headers; the provider's own hooks silence it, too.
     logger = logging.getLogger(_AZURE_HTTP_LOGGER)
     if logger.level == logging.NOTSET:

@@ -282,12 +282,12 @@ class Store:
         path = self.path(*parts)
 
         def names() -> set[str]:
-            path.fs.invalidate_cache(path.path)
+            path.fs.invalidate_cache()
             try:
                 entries = path.fs.ls(path.path, detail=True)
             finally:
                 # A later look at a single file would be answered from this list.
-                path.fs.invalidate_cache(path.path)
+                path.fs.invalidate_cache()
             return {str(entry["name"]).rsplit("/", 1)[-1] for entry in entries if entry["size"]}
 
         try:
