@@ -11,10 +11,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from include.local_cloud.azure.blobs import CUSTOMER_ACCOUNT as BLOB_ACCOUNT
+from include.local_cloud.azure.blobs import CUSTOMER_KEY
 
 # Airflow reads these when it is first imported, which is after this file.
 # Threads that nobody can stop may still write into it when the process ends.
@@ -28,11 +32,14 @@ os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_AIRFLOW_HOME.n
 # A test must never find the credentials of the person who runs it.
 for _name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
     os.environ.pop(_name, None)
+for _name in [name for name in os.environ if name.startswith("AZURE_")]:
+    os.environ.pop(_name)
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 REPOSITORY = Path(__file__).parents[1]
 SECRET = "local-secret-that-no-log-may-show"
+# A bucket, and a container.
 BUCKET = "narration-output"
 
 
@@ -53,6 +60,41 @@ class CloudHandle:
             "password": SECRET,
             "extra": {"region_name": "us-east-1", "service_config": services, **extra},
         }
+
+    @property
+    def blob_url(self) -> str:
+        """The storage account of the local cloud."""
+        return f"{self.speech_url}/blob/{BLOB_ACCOUNT}"
+
+    def blob_connection_string(self, *, key: str = CUSTOMER_KEY) -> str:
+        """What Azure's own clients connect with."""
+        account = f"DefaultEndpointsProtocol=http;AccountName={BLOB_ACCOUNT};AccountKey={key}"
+        return f"{account};BlobEndpoint={self.blob_url};"
+
+    def blob_connection(self, **settings: Any) -> dict[str, Any]:
+        """An Airflow connection to its storage account."""
+        extra = {"connection_string": self.blob_connection_string(**settings)}
+        return {"conn_type": "wasb", "extra": extra}
+
+    def blob_guest(self, container: str, *, permission: str) -> dict[str, Any]:
+        """An Airflow connection to its storage account with a signature for one container."""
+        from azure.storage.blob import generate_container_sas
+
+        signature = generate_container_sas(
+            BLOB_ACCOUNT,
+            container,
+            account_key=CUSTOMER_KEY,
+            permission=permission,
+            expiry=datetime.now(UTC) + timedelta(days=9),
+        )
+        string = f"BlobEndpoint={self.blob_url};SharedAccessSignature={signature}"
+        return {"conn_type": "wasb", "extra": {"connection_string": string}}
+
+    def blobs(self, container: str) -> Any:
+        """Azure's own client, independent of everything that is tested."""
+        from azure.storage.blob import ContainerClient
+
+        return ContainerClient.from_connection_string(self.blob_connection_string(), container)
 
     def client(self, service: str) -> Any:
         """A plain boto3 client, independent of everything that is tested."""

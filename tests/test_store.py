@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from hashlib import sha256
+from unittest import mock
 
 import pytest
+from azure.storage.blob._shared.policies_async import AsyncStorageRetryPolicy
 
 from narration.errors import PermanentNarrationError
 from narration.paths import LocationError, StoreError
 from narration.store import Store, StoredClip
-from tests.conftest import BUCKET
+from tests.conftest import BUCKET, CUSTOMER_KEY
 from tests.road import tone_cloud
 
 AUDIO = b"\x01\x02" * 400
@@ -36,8 +38,9 @@ __all__ = ["tone_cloud"]
 
 @pytest.fixture
 def library(tone_cloud, monkeypatch):
-    """The connection ``library``, to a bucket that exists."""
+    """The connection ``library``, to a bucket that exists, and ``archive``, to a container."""
     monkeypatch.setenv("AIRFLOW_CONN_LIBRARY", json.dumps(tone_cloud.connection()))
+    monkeypatch.setenv("AIRFLOW_CONN_ARCHIVE", json.dumps(tone_cloud.blob_connection()))
     return tone_cloud
 
 
@@ -46,13 +49,30 @@ def folder(tmp_path):
     return tmp_path / "a store with spaces"
 
 
-@pytest.fixture(params=["file", "s3"])
-def store(request, folder, monkeypatch):
-    """The same store on a local disk and on S3: both must behave alike."""
+@pytest.fixture(params=["file", "s3", "blob"])
+def store(request, folder):
+    """The same store on a local disk, on S3 and on Blob: all must behave alike."""
     if request.param == "file":
         return Store(location=f"file://{folder}")
     request.getfixturevalue("library")
+    if request.param == "blob":
+        return Store(location=f"abfs://archive@{BUCKET}/{folder.parent.name}")
     return Store(location=f"s3://{BUCKET}/{folder.parent.name}", conn_id="library")
+
+
+@pytest.fixture
+def elsewhere(store, folder, tone_cloud):
+    """Writes a file of the store as another process does, which this one's filesystems hear nothing of."""
+
+    def write(name, data):
+        if store.root.protocol == "file":
+            (folder / name).write_bytes(data)
+        elif store.root.protocol == "s3":
+            tone_cloud.client("s3").put_object(Bucket=BUCKET, Key=f"{folder.parent.name}/{name}", Body=data)
+        else:
+            tone_cloud.blobs(BUCKET).upload_blob(f"{folder.parent.name}/{name}", data, overwrite=True)
+
+    return write
 
 
 class TestFiles:
@@ -81,6 +101,25 @@ class TestFiles:
         store.upload(tmp_path / "b", "orders", "a.json")
 
         assert store.read("orders", "a.json") == b"uploaded"
+
+    def test_of_many_that_create_the_same_file_at_once_one_succeeds(self, store):
+        with ThreadPoolExecutor(8) as pool:
+            created = list(pool.map(lambda number: store.create_json("claims", "a.json", value=number), range(16)))
+
+        assert created.count(True) == 1
+        assert store.read_json("claims", "a.json") == created.index(True)
+
+    def test_what_was_removed_can_be_created_again_and_removing_nothing_is_no_error(self, store):
+        for _ in range(2):
+            assert store.claim("ab12", number=1, value={"run": "monday"})
+            assert not store.claim("ab12", number=1, value={"run": "tuesday"})
+            store.drop_claim("ab12", number=1)
+            store.drop_claim("ab12", number=1)
+
+    def test_an_empty_file_is_a_file(self, store):
+        store.write("orders", "empty", data=b"")
+
+        assert store.read("orders", "empty") == b""
 
     def test_json_that_is_no_json_is_named(self, store):
         store.write("orders", "a.record.json", data=b"{")
@@ -159,6 +198,19 @@ class TestClips:
         store.add_clip(stored_clip(), data=AUDIO)
         assert store.whole_clips("ab") == {"ab12"}
 
+    def test_a_listing_hides_nothing_that_another_worker_writes_after_it(self, store, elsewhere):
+        store.add_clip(stored_clip("ab01"), data=AUDIO)
+        assert store.whole_clips("ab") == {"ab01"}
+
+        elsewhere("clips/ab/ab12.json", json.dumps(asdict(stored_clip())).encode())
+        elsewhere("clips/ab/ab12.mp3", AUDIO)
+        elsewhere("clips/ab/ab01.boundaries.json", b"[1, 2, 3, 4, 5, 6]")
+        elsewhere("clips/ab/ab01.boundaries.json", b"[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]")
+
+        assert store.clip("ab12") == stored_clip()
+        assert store.clip_audio(stored_clip()) == AUDIO
+        assert store.boundaries("ab01") == list(range(1, 12))
+
 
 class TestLocalDisk:
     @pytest.fixture
@@ -200,19 +252,15 @@ class TestLocations:
             Store(location=location)
         assert isinstance(refused.value, PermanentNarrationError)
 
-    def test_an_unknown_kind_of_storage_is_refused(self):
-        with pytest.raises(LocationError, match="s4://bucket/x cannot be opened"):
-            Store(location="s4://bucket/x")
-
-    def test_a_connection_that_does_not_exist_is_never_replaced_by_the_machines_own_credentials(self):
-        with pytest.raises(LocationError, match=r"no Airflow connection 'publisher'.*'storage'"):
-            Store(location="s3://publisher@bucket/x")
-        with pytest.raises(LocationError, match=r"no Airflow connection 'publisher'"):
-            Store(location="s3://bucket/x", conn_id="publisher")
-
     def test_a_store_on_s3_keeps_the_connection_in_its_uri(self, library):
         assert Store(location="s3://bucket/x/", conn_id="library").uri == "s3://library@bucket/x"
         assert Store(location="s3://library@bucket/x", conn_id="aws_default").uri == "s3://library@bucket/x"
+
+    def test_a_store_on_blob_keeps_the_connection_in_its_uri(self, library, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_WASB_DEFAULT", json.dumps(library.blob_connection()))
+
+        assert Store(location="abfs://archive@books/x/", conn_id="library").uri == "abfs://archive@books/x"
+        assert Store(location="abfs://books/x", conn_id="library").uri == "abfs://wasb_default@books/x"
 
     def test_a_storage_that_does_not_answer_is_named(self, library, monkeypatch):
         connection = library.connection(config_kwargs={"retries": {"total_max_attempts": 1}})
@@ -223,10 +271,59 @@ class TestLocations:
         with pytest.raises(StoreError, match=r"s3://faraway@bucket/x/orders/a\.json: "):
             Store(location="s3://bucket/x", conn_id="faraway").read("orders", "a.json")
 
-    def test_a_bucket_that_does_not_exist_is_named_with_the_remedy(self, library):
-        store = Store(location="s3://no-such-bucket-anywhere/x", conn_id="library")
+    def test_a_blob_storage_that_does_not_answer_is_named(self, library, monkeypatch):
+        connection = library.blob_connection()
+        string = connection["extra"]["connection_string"].replace(library.blob_url, "http://127.0.0.1:9/x")
+        monkeypatch.setenv("AIRFLOW_CONN_FAR_BLOBS", json.dumps(connection | {"extra": {"connection_string": string}}))
+        # The client asks four times within a minute.
+        monkeypatch.setattr(AsyncStorageRetryPolicy, "sleep", mock.AsyncMock())
 
         with pytest.raises(
-            LocationError, match=r"no-such-bucket-anywhere/x/orders/a\.json cannot be written.*'storage'"
+            StoreError, match=r"abfs://far_blobs@books/x/orders/a\.json: Cannot connect to host"
+        ) as told:
+            Store(location="abfs://far_blobs@books/x").read("orders", "a.json")
+        assert CUSTOMER_KEY not in str(told.value)
+
+    @pytest.mark.parametrize("act", ["write", "create_json", "upload", "read", "clip", "whole_clips", "drop_claim"])
+    def test_a_key_that_opens_nothing_is_named_in_one_line_with_the_remedy(self, library, monkeypatch, tmp_path, act):
+        monkeypatch.setenv("AIRFLOW_CONN_OLD_KEY", json.dumps(library.blob_connection(key="b2xkIGtleQ==")))
+        store = Store(location=f"abfs://old_key@{BUCKET}/x")
+        (tmp_path / "a").write_bytes(b"1")
+        acts = {
+            "write": lambda: store.write("orders", "a", data=b"1"),
+            "create_json": lambda: store.create_json("orders", "a", value=1),
+            "upload": lambda: store.upload(tmp_path / "a", "orders", "a"),
+            "read": lambda: store.read("orders", "a"),
+            "clip": lambda: store.clip("ab12"),
+            "whole_clips": lambda: store.whole_clips("ab"),
+            "drop_claim": lambda: store.drop_claim("ab12", number=1),
+        }
+
+        with pytest.raises(StoreError, match=r"AuthenticationFailed.*Check what its connection") as told:
+            acts[act]()
+
+        assert f"abfs://old_key@{BUCKET}/x/" in str(told.value)
+        assert "\n" not in str(told.value)
+        assert isinstance(told.value.__cause__, PermissionError)
+
+    def test_a_signature_that_only_reads_is_named_when_something_is_written(self, library, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_GUEST", json.dumps(library.blob_guest(BUCKET, permission="rl")))
+        store = Store(location=f"abfs://guest@{BUCKET}/nothing")
+
+        assert store.clip("ab12") is None
+        with pytest.raises(StoreError, match=r"AuthorizationPermissionMismatch.*Check what its connection") as told:
+            store.write_json("orders", "a.json", value=1)
+        assert "sig=" not in str(told.value)
+
+    @pytest.mark.parametrize("location", ["s3://library@no-such-bucket-anywhere/x", "abfs://archive@no-such-one/x"])
+    def test_a_bucket_that_does_not_exist_is_named_with_the_remedy(self, library, tmp_path, location):
+        store = Store(location=location)
+        (tmp_path / "a").write_bytes(b"1")
+
+        for act in (
+            lambda: store.write("orders", "a.json", data=b"1"),
+            lambda: store.create_json("orders", "a.json", value=1),
+            lambda: store.upload(tmp_path / "a", "orders", "a.json"),
         ):
-            store.write("orders", "a.json", data=b"1")
+            with pytest.raises(LocationError, match=r"no-such-.*/x/orders/a\.json cannot be written.*'storage'"):
+                act()

@@ -20,6 +20,8 @@ AZURE_OF_A_URL = ("expired_url",)
 # A download is no operation of the service itself: blob storage serves it, under this name.
 AZURE_OF_A_DOWNLOAD = ("truncated_download",)
 DOWNLOAD = "GetBlob"
+# And of the storage account of a customer, which is no speech service.
+BLOB_BEFORE_THE_CALL = ("throttle", "error_500")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,7 @@ RULES: Mapping[str, FaultRules] = {
     "azure_batch_preview": _azure(starts="CreateBatchSynthesis", gives_urls="GetBatchSynthesis"),
     "azure_long_audio": _azure(starts="CreateLongAudioSynthesis", gives_urls="ListLongAudioSynthesisFiles"),
     "sqs": FaultRules(kinds=OF_A_QUEUE, only={}, with_a_text=()),
+    "azure_blob": FaultRules(kinds=BLOB_BEFORE_THE_CALL + AFTER_THE_CALL, only={}, with_a_text=()),
     "azure_voices": FaultRules(kinds=AZURE_BEFORE_THE_CALL + AFTER_THE_CALL, only={}, with_a_text=()),
 }
 KINDS = tuple(dict.fromkeys(kind for rules in RULES.values() for kind in rules.kinds))

@@ -264,6 +264,7 @@ class LocalCloud:
                 await worker.stop()
                 await azure.worker.stop()
                 renderer.close()
+                azure.close()
 
         application = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
         application.include_router(admin.router())

@@ -83,7 +83,8 @@ class Store:
     Nothing is ever half there: local files are written under another name and renamed, object stores replace an
     object at once, and the small file that says "this is there" is written last.
 
-    :param location: a path or URI, for example ``s3://my_aws@bucket/narration`` or ``file:///data/narration``.
+    :param location: a path or URI, for example ``s3://my_aws@bucket/narration``,
+        ``abfs://my_azure@container/narration`` or ``file:///data/narration``.
     :param conn_id: AWS connection for an S3 location that names none.
     :raises LocationError: if the location is empty or not understood.
     """
@@ -164,7 +165,7 @@ class Store:
         """
         Write a JSON value unless something is there already, as one step: of several that try at once, one succeeds.
 
-        S3 does this with a conditional write (``If-None-Match``), a local folder with a link.
+        S3 and Blob do this with a conditional write (``If-None-Match``), a local folder with a link.
 
         :return: whether it was written.
         """
@@ -202,7 +203,8 @@ class Store:
 
     def _replace(self, path: ObjectStoragePath, data: bytes) -> None:
         if not self._local:
-            path.write_bytes(data)
+            # One request, where writing through an open file takes Blob two.
+            path.fs.pipe_file(path.path, data)
             return
         with self._partial(path.path) as partial:
             with open(partial, "wb") as file:
@@ -221,13 +223,16 @@ class Store:
             if os.path.exists(partial):
                 os.remove(partial)
 
+    def _remove(self, *parts: str) -> None:
+        self._guarded(parts, lambda: self.path(*parts).unlink(missing_ok=True))
+
     def _put(self, parts: tuple[str, ...], act: Callable[[], None]) -> None:
         try:
             self._guarded(parts, act)
         except FileNotFoundError as error:
             raise LocationError(
-                f"{self.uri_of(*parts)} cannot be written: {error}. Create the bucket or folder, or name another "
-                "one in the parameter 'storage'."
+                f"{self.uri_of(*parts)} cannot be written: {error}. Create the bucket, container or folder, or name "
+                "another one in the parameter 'storage'."
             ) from error
 
     def _guarded(self, parts: tuple[str, ...], act: Callable[[], T]) -> T:
@@ -290,10 +295,13 @@ class Store:
         path = self.path(*parts)
 
         def names() -> set[str]:
-            path.fs.invalidate_cache(path.path)
-            return {
-                str(entry["name"]).rsplit("/", 1)[-1] for entry in path.fs.ls(path.path, detail=True) if entry["size"]
-            }
+            path.fs.invalidate_cache()
+            try:
+                entries = path.fs.ls(path.path, detail=True)
+            finally:
+                # A later look at a single file would be answered from this list.
+                path.fs.invalidate_cache()
+            return {str(entry["name"]).rsplit("/", 1)[-1] for entry in entries if entry["size"]}
 
         try:
             found = self._guarded(parts, names)
@@ -322,7 +330,7 @@ class Store:
         except FileNotFoundError:
             data = b""
         if hashlib.sha256(data).hexdigest() != clip.sha256:
-            self.path(*self._clip_parts(clip.clip_key, "json")).unlink(missing_ok=True)
+            self._remove(*self._clip_parts(clip.clip_key, "json"))
             raise StoreError(
                 f"{self.uri_of(*parts)} is {'not what was verified' if data else 'missing'}. It no "
                 "longer counts: start the Dag again, and the clip is fetched from the service's output or, if "
@@ -349,8 +357,7 @@ class Store:
 
     def drop_claim(self, key: str, *, number: int) -> None:
         """Give back a claim that is ours and that nobody else can have passed by."""
-        parts = self._clip_parts(key, f"claim-{number}.json")
-        self._guarded(parts, lambda: self.path(*parts).unlink(missing_ok=True))
+        self._remove(*self._clip_parts(key, f"claim-{number}.json"))
 
     # -- orders --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from include.local_cloud.azure.accounts import Account
-from include.local_cloud.azure.blobs import ALL_PERMISSIONS, BlobRefused, BlobStore
+from include.local_cloud.azure.blob_errors import BlobRefused
+from include.local_cloud.azure.blobs import ALL_PERMISSIONS, BlobStore
 from include.local_cloud.azure.formats import DEFAULT_FORMAT
 from include.local_cloud.azure.jobs import FAILED, STATUSES, SUCCEEDED, TERMINAL, Job, JobLedger
 from include.local_cloud.azure.quotas import BATCH, BATCH_PREVIEW, LONG_AUDIO, SERVICES
@@ -100,7 +101,7 @@ class AzureAdmin:
                 status_code=400,
             )
         try:
-            self._blobs.make_container(name)
+            self._blobs.customer.ensure_container(name)
         except BlobRefused as error:
             return JSONResponse({"message": error.message}, status_code=400)
         base_url = f"{request.url.scheme}://{request.url.netloc}"

@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from include.local_cloud.azure import timestamps
+from include.local_cloud.azure.blob_account import StorageAccount, Written, md5_of
+from include.local_cloud.azure.blob_errors import BlobRefused, refused, unauthenticated
+from include.local_cloud.azure.blob_signatures import Place, check_url, sign_url
 from include.local_cloud.clock import Clock
 
 PREFIX = "/blob"
 SERVICE_ACCOUNT, CUSTOMER_ACCOUNT = "speechservice", "customer"
 ALL_PERMISSIONS = "racwdl"
-_VERSION = "2021-08-06"
+CUSTOMER_KEY = base64.b64encode(b"This key is public. It opens blobs of the local cloud, no others").decode()
+"""The account key of the customer's storage, the same everywhere, as that of an emulator is."""
+CONTAINERS = ("narration", "narration-output")
+"""Containers of the customer's that are there from the start."""
 # Clocks differ: the service signs from a little before now.
 _SIGNED_BEFORE = 300.0
-_SIGNED_FIELDS = ("sp", "st", "se", "sr", "sv")
-_CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
-
-
-class BlobRefused(Exception):
-    """A blob request is refused.
-
-    :param status: the HTTP status.
-    :param code: as in the ``Code`` of the XML body.
-    """
-
-    def __init__(self, status: int, code: str, message: str, *, detail: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.detail = detail
 
 
 class ContainerExpired(Exception):
@@ -58,36 +46,58 @@ class Blob:
 
 
 class BlobStore:
-    """Files on disk, and the signatures of the URLs that lead to them.
+    """The results of the service as files on disk, the customer's storage account, and the URLs that lead to both.
 
     :param folder: made when needed.
-    :param secret: signs the URLs; kept in the state, so that they outlive a restart.
+    :param secret: the service's own account key is made of it; kept in the state, so that URLs outlive a restart.
     """
 
     def __init__(self, *, folder: Path, clock: Clock, secret: bytes) -> None:
         self._folder = folder
         self._clock = clock
-        self._secret = secret
+        self.keys: Mapping[str, bytes] = {SERVICE_ACCOUNT: secret, CUSTOMER_ACCOUNT: base64.b64decode(CUSTOMER_KEY)}
+        self.customer = StorageAccount(folder=folder / "storage-account", clock=clock)
+        for name in CONTAINERS:
+            self.customer.ensure_container(name)
+
+    def close(self) -> None:
+        self.customer.close()
 
     # Files
 
     def file(self, blob: Blob) -> Path:
-        """Where a blob's bytes are.
+        """Where the bytes of a result are.
 
         :raises BlobRefused: for a path that leads out of its container.
         """
         parts = PurePosixPath(blob.path).parts
         if not parts or blob.path.startswith("/") or any(part in {".", ".."} or "\0" in part for part in parts):
-            raise BlobRefused(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
+            raise refused("InvalidUri")
         return self._container(blob.account, blob.container).joinpath(*parts)
 
     def put(self, blob: Blob, source: Path) -> None:
         """Move a finished file to its place; there is never half of a blob."""
+        if blob.account == CUSTOMER_ACCOUNT:
+            written = Written(content={"Content-Type": content_type(blob.path)}, md5=md5_of(source))
+            self.customer.put(blob.container, blob.path, source, written=written)
+            return
         place = self.file(blob)
         place.parent.mkdir(parents=True, exist_ok=True)
         coming = place.with_name(f".{uuid.uuid4().hex}")
         shutil.move(source, coming)
         coming.replace(place)
+
+    def size(self, blob: Blob) -> int | None:
+        """The size of a blob, ``None`` when there is none."""
+        if blob.account == CUSTOMER_ACCOUNT:
+            try:
+                found = self.customer.blob(blob.container, blob.path)
+            except BlobRefused:
+                # The container is the customer's to delete.
+                return None
+            return None if found is None else found.size
+        place = self.file(blob)
+        return place.stat().st_size if place.is_file() else None
 
     def scratch(self) -> Path:
         """A new folder on the same disk, where results are made; the caller removes it."""
@@ -100,30 +110,12 @@ class BlobStore:
         shutil.rmtree(self._folder / ".scratch", ignore_errors=True)
 
     def remove(self, *, account: str, container: str, prefix: str) -> None:
-        """Remove everything below a folder of a container."""
+        """Remove everything below a folder of a container of the service's."""
         shutil.rmtree(self.file(Blob(account=account, container=container, path=prefix)), ignore_errors=True)
 
-    def make_container(self, name: str) -> None:
-        """
-        :raises BlobRefused: when that is no name for a container.
-        """
-        if not _CONTAINER.fullmatch(name):
-            raise BlobRefused(400, "InvalidResourceName", "A container is named by 3 to 63 of a-z, 0-9 and -.")
-        self._container(CUSTOMER_ACCOUNT, name).mkdir(parents=True, exist_ok=True)
-
-    def container_exists(self, *, account: str, container: str) -> bool:
-        return self._container(account, container).is_dir()
-
-    def names(self, *, account: str, container: str, prefix: str = "") -> list[tuple[str, int]]:
-        """Path and size of every blob in a container, in order."""
-        root = self._container(account, container)
-        found = (file for file in root.rglob("*") if file.is_file() and not file.name.startswith("."))
-        listed = ((file.relative_to(root).as_posix(), file.stat().st_size) for file in found)
-        return sorted(entry for entry in listed if entry[0].startswith(prefix))
-
     def _container(self, account: str, container: str) -> Path:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", account) or not re.fullmatch(r"\$?[a-z0-9][a-z0-9-]*", container):
-            raise BlobRefused(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
+        if account != SERVICE_ACCOUNT or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", container):
+            raise refused("InvalidUri")
         return self._folder / account / container
 
     # Signatures
@@ -138,16 +130,21 @@ class BlobStore:
         end = begin + seconds + _SIGNED_BEFORE
         if expired:
             begin, end = begin - seconds - _SIGNED_BEFORE, begin
-        resource = f"/{blob.account}/{blob.container}/{blob.path}"
-        query = self._signed(resource, kind="b", permissions=permissions, begin=begin, end=end)
-        return f"{base_url}{PREFIX}{quote(resource)}?{query}"
+        place = Place(account=blob.account, container=blob.container, path=blob.path)
+        return self._url(place, base_url=base_url, permissions=permissions, begin=begin, end=end)
 
     def container_url(self, name: str, *, base_url: str, seconds: float, permissions: str = ALL_PERMISSIONS) -> str:
         """A URL with a signature for everything in a customer's container."""
-        begin = self._clock.now() - _SIGNED_BEFORE
-        resource = f"/{CUSTOMER_ACCOUNT}/{name}"
-        query = self._signed(resource, kind="c", permissions=permissions, begin=begin, end=self._clock.now() + seconds)
-        return f"{base_url}{PREFIX}{resource}?{query}"
+        now = self._clock.now()
+        place = Place(account=CUSTOMER_ACCOUNT, container=name)
+        return self._url(
+            place, base_url=base_url, permissions=permissions, begin=now - _SIGNED_BEFORE, end=now + seconds
+        )
+
+    def _url(self, place: Place, *, base_url: str, permissions: str, begin: float, end: float) -> str:
+        query = sign_url(key=self.keys[place.account], place=place, permissions=permissions, begin=begin, end=end)
+        path = "/".join(part for part in (place.account, place.container, place.path) if part)
+        return f"{base_url}{PREFIX}/{quote(path)}?{urlencode(query)}"
 
     def writable_container(self, url: str) -> str:
         """The name of the customer's container that a destination URL leads to.
@@ -165,57 +162,26 @@ class BlobStore:
         if end <= self._clock.now():
             raise ContainerExpired
         name = unquote(parts.path).strip("/").removeprefix(f"{PREFIX[1:]}/{CUSTOMER_ACCOUNT}/")
+        place = Place(account=CUSTOMER_ACCOUNT, container=name)
         try:
-            self.check(query, account=CUSTOMER_ACCOUNT, container=name, path="", permission="w")
-            self.check(query, account=CUSTOMER_ACCOUNT, container=name, path="", permission="l")
-            exists = self.container_exists(account=CUSTOMER_ACCOUNT, container=name)
+            self.check(query, place=place, permissions="w")
+            self.check(query, place=place, permissions="l")
+            self.customer.container(name)
         except BlobRefused as error:
             raise ContainerUnusable from error
-        if not exists:
-            raise ContainerUnusable
         return name
 
-    def check(self, query: dict[str, str], *, account: str, container: str, path: str, permission: str) -> None:
+    def check(self, query: Mapping[str, str], *, place: Place, permissions: str) -> None:
         """
-        :raises BlobRefused: unless the signature is ours, grants the permission here, and is neither over nor early.
+        :param permissions: the letters any of which will do.
+        :raises BlobRefused: unless the URL was signed with the account's key, grants one of them here, and is neither
+            over nor early.
         """
-        resource = f"/{account}/{container}" + (f"/{path}" if query.get("sr") == "b" and path else "")
-        if not hmac.compare_digest(query.get("sig", "").encode(), self._seal(query, resource).encode()):
-            raise _unauthenticated("Signature did not match.")
-        begin, end = timestamps.read_seconds(query["st"]), timestamps.read_seconds(query["se"])
-        now = self._clock.now()
-        if begin is None or end is None or not begin <= now < end:
-            raise _unauthenticated(
-                f"Signature not valid in the specified time frame: Start [{query['st']}] - Expiry [{query['se']}]"
-                f" - Current [{timestamps.seconds(now)}]"
-            )
-        if permission not in query["sp"]:
-            raise BlobRefused(
-                403,
-                "AuthorizationPermissionMismatch",
-                "This request is not authorized to perform this operation using this permission.",
-            )
-
-    def _signed(self, resource: str, *, kind: str, permissions: str, begin: float, end: float) -> str:
-        query = {
-            "sv": _VERSION,
-            "st": timestamps.seconds(begin),
-            "se": timestamps.seconds(end),
-            "sr": kind,
-            "sp": permissions,
-        }
-        return urlencode(query | {"sig": self._seal(query, resource)})
-
-    def _seal(self, query: dict[str, str], resource: str) -> str:
-        signed = "\n".join([*(query.get(name, "") for name in _SIGNED_FIELDS), resource])
-        return base64.b64encode(hmac.digest(self._secret, signed.encode(), hashlib.sha256)).decode()
+        key = self.keys.get(place.account)
+        if key is None:
+            raise unauthenticated("Signature did not match.")
+        check_url(query, key=key, place=place, permissions=permissions, now=self._clock.now())
 
 
-def _unauthenticated(detail: str) -> BlobRefused:
-    return BlobRefused(
-        403,
-        "AuthenticationFailed",
-        "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly"
-        " including the signature.",
-        detail=detail,
-    )
+def content_type(path: str) -> str:
+    return "application/zip" if path.endswith(".zip") else "application/octet-stream"

@@ -14,6 +14,7 @@ from include.local_cloud.azure.api import AzureApi, AzureParts
 from include.local_cloud.azure.batch import BatchDialect, BatchSynthesisApi
 from include.local_cloud.azure.batch_maker import BatchMaker
 from include.local_cloud.azure.batch_preview import PreviewBatchSynthesisApi, PreviewDialect
+from include.local_cloud.azure.blob_api import SERVICE as BLOB_SERVICE
 from include.local_cloud.azure.blob_api import BlobApi
 from include.local_cloud.azure.blobs import BlobStore
 from include.local_cloud.azure.errors import AzureError, ErrorStyle, request_id
@@ -56,7 +57,7 @@ class AzureSpeech:
     ) -> None:
         secret = _secret(state)
         ledger = JobLedger(state=state)
-        blobs = BlobStore(folder=state.folder / "blobs", clock=clock, secret=secret)
+        blobs = self._blobs = BlobStore(folder=state.folder / "blobs", clock=clock, secret=secret)
         speaker = Speaker(renderer=renderer, render=render)
         self.worker = JobWorker(
             ledger=ledger,
@@ -90,8 +91,10 @@ class AzureSpeech:
         )
         self._blob_api = BlobApi(
             blobs=blobs,
+            clock=clock,
             counter=counter,
             faults=faults,
+            trouble=trouble,
             services={
                 BatchDialect.container: BATCH,
                 PreviewDialect.container: BATCH_PREVIEW,
@@ -104,12 +107,18 @@ class AzureSpeech:
     @property
     def operations(self) -> Mapping[str, Collection[str]]:
         """Service -> its operations."""
-        return {api.service: tuple(api.operations) for api in self._apis}
+        return {
+            **{api.service: tuple(api.operations) for api in self._apis},
+            BLOB_SERVICE: self._blob_api.operations,
+        }
 
     @property
     def keys_sent_to_blobs(self) -> int:
         """How many blob requests carried a key or a token that storage has no use for."""
         return self._blob_api.keys_sent
+
+    def close(self) -> None:
+        self._blobs.close()
 
     def routers(self) -> list[APIRouter]:
         own = APIRouter()

@@ -13,7 +13,10 @@ def document_params(*, note: str = "") -> dict[str, Param]:
 
     :param note: Markdown that a person should read first, shown with the first field.
     """
-    where = "Path on the worker or URI (`s3://bucket/key`, `file:///path`) of a plain text (UTF-8) or SSML document."
+    where = (
+        "Path on the worker or URI (`s3://bucket/key`, `abfs://container/path`, `file:///path`) of a plain text "
+        "(UTF-8) or SSML document."
+    )
     return {
         "document": Param(
             type="string",
@@ -136,8 +139,8 @@ def storage_param() -> dict[str, Param]:
             configured("storage"),
             type="string",
             title="Storage",
-            description_md="Folder or URI for clips and narrations, for example `s3://bucket/narration`. The same "
-            "storage never buys a paragraph twice.",
+            description_md="Folder or URI for clips and narrations, for example `s3://bucket/narration` or "
+            "`abfs://container/narration`. The same storage never buys a paragraph twice.",
             section="Where",
         )
     }

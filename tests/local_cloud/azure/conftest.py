@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from include.local_cloud.azure.quotas import SERVICES, AzureQuotas, Window
 from include.local_cloud.server import LocalCloud
 from include.local_cloud.settings import FAST, Preset
 from tests.cloud_process import tone
 from tests.local_cloud.azure.batch_client import Batch, Preview
+from tests.local_cloud.azure.blob_client import account
 
 
 def quotas(**changes: Any) -> Preset:
@@ -56,3 +59,15 @@ def azure_cloud(tmp_path: Path) -> Iterator[Callable[..., LocalCloud]]:
     yield make
     for cloud in started:
         cloud.stop()
+
+
+@pytest.fixture
+def service(cloud: LocalCloud) -> BlobServiceClient:
+    return account(cloud)
+
+
+@pytest.fixture
+def container(service: BlobServiceClient) -> Iterator[ContainerClient]:
+    made = service.create_container(f"test-{uuid.uuid4().hex[:12]}")
+    yield made
+    made.delete_container()

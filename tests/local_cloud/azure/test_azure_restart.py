@@ -11,6 +11,7 @@ from include.local_cloud.server import LocalCloud
 from include.local_cloud.speech import SpeechRequest
 from tests.cloud_process import tone
 from tests.local_cloud.azure.batch_client import COMPACT, Batch, Preview, download, flat, new_id, wrapped
+from tests.local_cloud.azure.blob_client import account
 from tests.local_cloud.azure.conftest import quotas
 from tests.local_cloud.cloud_helpers import Admin, eventually
 
@@ -108,3 +109,27 @@ def test_other_readings_can_be_taken(azure_cloud: NewCloud) -> None:
     assert batch.ended(batch.put(None, "broken"))["status"] == "Succeeded"
     # 29 characters and the 20 of the indentation.
     assert preview.ended(preview.post())["properties"]["billingDetails"]["neural"] == 49
+
+
+def test_a_customers_storage_account_outlives_the_server(azure_cloud: NewCloud) -> None:
+    container = account(azure_cloud()).create_container("books", metadata={"owner": "desk"})
+    container.upload_blob("a/1.txt", b"words", metadata={"x": "1"})
+    before = container.get_blob_client("a/1.txt").get_blob_properties()
+    container.get_blob_client("parts").stage_block("1", b"one")
+    container = account(azure_cloud()).get_container_client("books")
+    assert container.get_container_properties().metadata == {"owner": "desk"}
+    after = container.get_blob_client("a/1.txt").get_blob_properties()
+    assert (after.etag, after.last_modified, after.metadata) == (before.etag, before.last_modified, {"x": "1"})
+    assert container.download_blob("a/1.txt").readall() == b"words"
+    container.get_blob_client("parts").commit_block_list(["1"])
+    assert container.download_blob("parts").readall() == b"one"
+
+
+def test_bytes_that_no_blob_refers_to_are_removed_at_the_start(azure_cloud: NewCloud) -> None:
+    cloud = azure_cloud()
+    account(cloud).get_container_client("narration").upload_blob("a", b"1")
+    assert cloud._folder is not None
+    bodies = cloud._folder / "blobs" / "storage-account" / "bodies"
+    (bodies / "left-over").write_bytes(b"half")
+    azure_cloud()
+    assert len(list(bodies.iterdir())) == 1
