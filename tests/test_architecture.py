@@ -26,6 +26,8 @@ ALLOWED = {
     "paths": set(),
     "errors": set(),
     "provider_info": set(),
+    # Stands for the plugin file where there is no plugins folder.
+    "installed_plugin": set(),
     # Runs in the scheduler.
     "listeners": set(),
     # A narration is planned from a document; the others know nothing of each other.
