@@ -42,10 +42,9 @@ plugins-zip:
 
 # setuptools would pack what it left in build/ the last time, modules that are no more included.
 wheel:
-	@sh include/commands/set_up.sh run
-	@rm -rf build
-	@.venv/bin/uv build --quiet --wheel --out-dir dist
-	@ls dist/*.whl
+	@rm -rf build dist/narration-*.whl
+	@"$$(sh include/commands/set_up.sh find)" -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls dist/narration-*.whl
 
 lint:
 	@sh include/commands/set_up.sh dev

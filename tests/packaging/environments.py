@@ -113,15 +113,16 @@ class Environment:
     settings: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def create(cls, folder: Path, *, python: str, seed: bool = False) -> Environment:
+    def create(cls, folder: Path, *, python: str, seed: bool = False, name: str = "venv") -> Environment:
         """
+        :param folder: for the virtual environment of that name, and for the home beside it.
         :param python: the interpreter.
         :param seed: with pip.
         """
-        must(uv("venv", "--quiet", "--python", python, *(["--seed"] if seed else []), folder / "venv"))
+        must(uv("venv", "--quiet", "--python", python, *(["--seed"] if seed else []), folder / name))
         home = folder / "airflow"
         home.mkdir()
-        return cls(folder=folder / "venv", home=home)
+        return cls(folder=folder / name, home=home)
 
     @property
     def python(self) -> Path:
