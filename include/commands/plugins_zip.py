@@ -48,9 +48,7 @@ def plugin_files(plugins: Path) -> list[Path]:
     """
     if not (plugins / "narration_plugin.py").is_file():
         raise PluginsZipError(f"There is no narration_plugin.py in {plugins}.\n→ Run make in a complete checkout.")
-    return sorted(
-        path for path in plugins.rglob("*") if path.is_file() and _belongs(path.relative_to(plugins))
-    )
+    return sorted(path for path in plugins.rglob("*") if path.is_file() and _belongs(path.relative_to(plugins)))
 
 
 def _belongs(path: Path) -> bool:

@@ -20,8 +20,11 @@ MWAA_REQUIREMENTS = REPOSITORY / "deploy" / "mwaa" / "requirements.txt"
 # What somebody who installs the project installs; the lists that make reads are resolved with constraints.txt below.
 INSTALLABLE = sorted(path.name for path in REPOSITORY.glob("requirements*.txt") if path.stem != "requirements-dev")
 LOCKED = {"constraints.txt": (CONSTRAINTS, "3.3.2"), "constraints-mwaa.txt": (MWAA_CONSTRAINTS, "3.3.1")}
-# Lists that name an Airflow of their own; MWAA has another, and nobody runs the local cloud there.
-NOT_ON_MWAA = {"requirements-local.txt", "requirements-cluster.txt"}
+
+
+def names_an_airflow(name: str) -> bool:
+    """Whether a list installs an Airflow, of its own version."""
+    return any(Requirement(line).name == "apache-airflow" for line in requirement_lines(REPOSITORY / name))
 
 
 def resolved(*arguments: str | Path, airflow: str = "", beside: str = "", folder: Path) -> dict[str, str]:
@@ -74,7 +77,8 @@ class TestResolving:
         assert found["apache-airflow"] == airflow
         assert set(found) <= set(pins(path.read_text()))
 
-    @pytest.mark.parametrize("name", [name for name in INSTALLABLE if name not in NOT_ON_MWAA])
+    # The list that names an Airflow of its own is none for an Airflow that is there.
+    @pytest.mark.parametrize("name", [name for name in INSTALLABLE if not names_an_airflow(name)])
     def test_with_the_versions_of_mwaa(self, name: str, tmp_path: Path) -> None:
         path, airflow = LOCKED["constraints-mwaa.txt"]
 
@@ -82,7 +86,21 @@ class TestResolving:
 
         locked = pins(path.read_text())
         assert found["apache-airflow"] == airflow
-        assert found == {package: locked.get(package) for package in found}
+        if name == "requirements.txt":
+            assert set(found) <= set(locked)
+
+    def test_on_astronomer_beside_what_its_image_brings(self, tmp_path: Path) -> None:
+        providers = ("celery", "elasticsearch", "openlineage", "smtp", "common-io==1.8.0")
+
+        found = resolved(
+            *("--python-version", "3.12", "requirements.txt"),
+            airflow="3.3.2",
+            beside="\n".join(f"apache-airflow-providers-{name}" for name in providers),
+            folder=tmp_path,
+        )
+
+        assert found["apache-airflow"] == "3.3.2"
+        assert found["apache-airflow-providers-common-io"] == "1.8.0"
 
     def test_on_mwaa_beside_the_azure_provider(self, tmp_path: Path) -> None:
         # The one that goes with Airflow 3.3.1; not required, and not to be kept out either.
