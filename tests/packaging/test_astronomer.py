@@ -17,6 +17,8 @@ import yaml
 from include.commands.settings import CHECKOUT
 from tests.packaging.environments import REPOSITORY, dag_ids, fenced, must, requirement_lines
 
+pytestmark = pytest.mark.timeout(300)
+
 PAGE = REPOSITORY / "docs" / "astronomer.md"
 OF_ASTRO = ("dags", "include", "plugins", "tests")
 
@@ -45,7 +47,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             env={"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_GLOBAL": os.devnull},
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=280,
         )
     )
     return project
@@ -131,7 +133,7 @@ def parsed(project: Path) -> dict[str, Any]:
             },
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=280,
         )
     )
     answer: dict[str, Any] = json.loads(done.splitlines()[-1])

@@ -15,6 +15,8 @@ import pytest
 from narration.installed_plugin import plugin_of
 from tests.packaging.environments import IGNORED, REPOSITORY
 
+pytestmark = pytest.mark.timeout(300)
+
 PLUGINS = REPOSITORY / "plugins"
 
 
@@ -72,7 +74,7 @@ def test_airflow_has_one_plugin_and_no_error_where_both_are(tmp_path: Path) -> N
         },
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=True,
     )
 
