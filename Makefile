@@ -5,7 +5,7 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run up cloud test crash-test lint clean
+.PHONY: help run up cloud test crash-test drop-in-test plugins-zip wheel lint clean
 
 venv_python := .venv/bin/python
 
@@ -20,7 +20,8 @@ run up cloud:
 
 test:
 	@sh include/commands/set_up.sh dev
-	$(venv_python) -m pytest -q -m "not e2e and not crash" -n 2 --dist loadfile
+	$(venv_python) -m pytest -q -m "not e2e and not crash and not drop_in" -n 2 --dist loadfile
+	$(venv_python) -m pytest -q -s -m drop_in -p no:xdist tests/packaging
 	$(venv_python) -m pytest -q -m e2e -p no:xdist --timeout 600 tests/e2e
 
 # What is typed as SEED=123 gives the same faults again; without it a run has a seed of its own, which it prints.
@@ -30,6 +31,20 @@ crash-test:
 	@sh include/commands/set_up.sh dev
 	$(venv_python) -m pytest -q -s -m crash -p no:xdist tests/crash
 	CRASH_AIRFLOW_FAULTS=30 $(venv_python) -m pytest -q -s -m crash -p no:xdist --timeout 3600 tests/e2e
+
+# Other people's Airflow: MWAA's versions, Astronomer's layout, a plain installation.
+drop-in-test:
+	@sh include/commands/set_up.sh dev
+	$(venv_python) -m pytest -q -s -p no:xdist tests/packaging
+
+plugins-zip:
+	@"$$(sh include/commands/set_up.sh find)" -m include.commands.plugins_zip
+
+# setuptools would pack what it left in build/ the last time, modules that are no more included.
+wheel:
+	@rm -rf build dist/narration-*.whl
+	@"$$(sh include/commands/set_up.sh find)" -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls dist/narration-*.whl
 
 lint:
 	@sh include/commands/set_up.sh dev

@@ -28,6 +28,8 @@ ALLOWED = {
     "provider_info": set(),
     # Runs where Dag files are read, and in the triggerer.
     "notices": {"hooks"},
+    # Stands for the plugin file where there is no plugins folder.
+    "installed_plugin": set(),
     # Runs in the scheduler.
     "listeners": {"notices"},
     # A narration is planned from a document; the others know nothing of each other.

@@ -30,7 +30,7 @@ def clean(*, checkout: Path, everything: bool) -> str:
             return f"Narration is running{_where(state)}.\n→ End it with Ctrl-C in its terminal, then clean."
     kept = [] if everything else [state / "store" for state in states if _holds_something(state / "store")]
     _remove_except(local, keep=kept)
-    for name in (".venv", *_CACHES):
+    for name in (".venv", "build", "dist", *_CACHES):
         _remove(checkout / name)
     _remove(checkout / "plugins" / "narration.egg-info")
     for source in _SOURCES:

@@ -11,7 +11,9 @@ def get_provider_info() -> dict[str, Any]:
 
     Airflow discovers providers among installed distributions only. Without installing it, from the plugins folder,
     everything works but the form: a connection is then written as ``AIRFLOW_CONN_…``, or with
-    ``airflow connections add --conn-type azure_speech``.
+    ``airflow connections add --conn-type azure_speech``. The plugin of an installed package is not named here but in an
+    entry point of its own, see :mod:`narration.installed_plugin`: Airflow would report one from here as an error
+    wherever the plugins folder has it too.
     """
     return {
         "package-name": "narration",

@@ -32,6 +32,16 @@ def test_audio_is_kept_since_it_may_have_been_paid_for(checkout: Path) -> None:
     assert not (checkout / "plugins" / "narration" / "__pycache__").exists()
 
 
+def test_what_was_packed_is_removed(checkout: Path) -> None:
+    for name in ("dist/plugins.zip", "build/lib/narration/store.py"):
+        (checkout / name).parent.mkdir(parents=True)
+        (checkout / name).touch()
+
+    clean(checkout=checkout, everything=True)
+
+    assert files(checkout) == {"README.md"}
+
+
 def test_audio_that_was_bought_with_real_money_is_kept(checkout: Path) -> None:
     bought = checkout / ".narration" / "aws" / "store" / "clips" / "b.ogg"
     for path in (bought, checkout / ".narration" / "aws" / "airflow" / "airflow.db"):
