@@ -104,7 +104,7 @@ run) requirements=requirements-local.txt ;;
 dev) requirements=requirements-dev.txt ;;
 *) fail "set_up.sh knows run, dev and find, not $kind." ;;
 esac
-files="requirements.txt requirements-local.txt requirements-dev.txt constraints.txt pyproject.toml"
+files="requirements.txt requirements-cloud.txt requirements-local.txt requirements-cluster.txt requirements-dev.txt constraints.txt pyproject.toml"
 
 suits "$venv/bin/python" || create_venv
 # shellcheck disable=SC2086

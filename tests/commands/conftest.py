@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from include.commands.keeper import Component
+from include.commands.plan import Component
 from include.commands.processes import Mark
 from include.commands.settings import Layout
 from include.commands.supervisor import Supervisor

@@ -122,7 +122,7 @@ def elsewhere(stage: Stage, tmp_path: Path) -> subprocess.Popen[bytes]:
             import json, os, sys, time
             from pathlib import Path
             sys.path.insert(0, {str(CHECKOUT)!r})
-            from include.commands.keeper import Component
+            from include.commands.plan import Component
             from include.commands.settings import Layout
             from include.commands.supervisor import Supervisor
             supervisor = Supervisor(
