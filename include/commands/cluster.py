@@ -7,6 +7,7 @@ temporary folder and an environment of its own, as a container has.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from include.commands.errors import CommandError
 from include.commands.plan import Component
 from include.commands.servers import POSTGRES_USER, ensure_servers, make_database, redis_settings
 from include.commands.session import Session
-from include.commands.settings import CHECKOUT, LOOPBACK, Layout, Ports
+from include.commands.settings import CHECKOUT, LOOPBACK, Layout, Ports, read_settings
 
 COMPOSE_FILE = CHECKOUT / "docker-compose.yaml"
 PROFILE = "local-cloud"
@@ -70,11 +71,15 @@ class ClusterPorts(Ports):
         }
 
 
-def given_variables(*, secrets: Mapping[str, str]) -> dict[str, str]:
-    """What ``make env`` would have written into ``.env``."""
-    example = (CHECKOUT / ".env.example").read_text(encoding="utf-8")
-    lines = filled_in(example, values=secrets, real=False).splitlines()
-    return {name: value for name, _, value in (line.partition("=") for line in lines if line[:1] not in ("", "#"))}
+def _kept_variables(path: Path) -> dict[str, str]:
+    """What ``make env`` would have written: once for each state folder, whose database knows the password."""
+    if not path.exists():
+        example = (CHECKOUT / ".env.example").read_text(encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(filled_in(example, values=fresh_secrets(), real=False))
+    return read_settings(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,9 +166,12 @@ class ClusterSession(Session):
     """
     The cluster, from the first process until all are healthy.
 
-    :param variables: what ``.env`` says; fresh secrets unless given.
+    :param storage: where the store is, as ``.env`` would say it; on the local cloud's S3 unless given.
     :param changes: settings to change in all of Airflow's processes, for tests.
     """
+
+    # Ten processes that import Airflow take minutes on two busy cores.
+    _start_seconds = 600.0
 
     def __init__(
         self,
@@ -172,15 +180,16 @@ class ClusterSession(Session):
         layout: Layout,
         ports: ClusterPorts,
         environment: Mapping[str, str],
-        variables: Mapping[str, str] | None = None,
+        storage: str = "",
         changes: Mapping[str, str] | None = None,
     ) -> None:
         kept = {name: value for name, value in environment.items() if not name.startswith(_NOT_OURS)}
         super().__init__(command=command, layout=layout, ports=ports, environment=kept)
         self.addresses = ports
         self._changes = changes or {}
-        made = variables or given_variables(secrets=fresh_secrets())
-        self.variables = {**made, "AIRFLOW_URL": ports.ui_url}
+        self.variables = {**_kept_variables(layout.state / ".env"), "AIRFLOW_URL": ports.ui_url}
+        if storage:
+            self.variables["NARRATION_STORAGE"] = storage
         services = compose.read(COMPOSE_FILE, self.variables)
         self.services = compose.chosen(services, profiles=[PROFILE])
         self.containers = dict(self._containers())
@@ -283,9 +292,13 @@ class ClusterSession(Session):
         )
         return {"program": str(redis), "arguments": (str(settings),), "stop_order": LAST + 1}
 
+    @property
+    def user(self) -> str:
+        """The first user of the UI."""
+        return self.services[_ONCE[0]].environment["NARRATION_ADMIN_USER"]
+
     def _log_in(self) -> None:
-        init = self.services[_ONCE[0]].environment
-        self.api.log_in_as(init["NARRATION_ADMIN_USER"], init["NARRATION_ADMIN_PASSWORD"])
+        self.api.log_in_as(self.user, self.services[_ONCE[0]].environment["NARRATION_ADMIN_PASSWORD"])
 
     def _airflow_is_up(self) -> bool:
         return all(_has_said(self.layout.log(name), " ready.") for name in self.names(WORKER)) and (

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -151,3 +152,17 @@ def redis_settings(shared: str, *, folder: Path, port: int, password: str) -> st
     :return: those of a Redis of one's own.
     """
     return f"{shared}\nbind 127.0.0.1\nport {port}\ndir \"{folder}\"\nrequirepass {password}\ndaemonize no\n"
+
+
+def main() -> int:
+    """``python -m include.commands.servers``: see that PostgreSQL and Redis are there."""
+    try:
+        ensure_servers()
+    except CommandError as error:
+        print(f"{error.message}\n→ {error.remedy}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,7 +19,6 @@ from include.commands.settings import (
 )
 from include.commands.supervisor import Supervisor, clean_up, take_lock
 
-_START_SECONDS = 180.0
 _DAG_SECONDS = 180.0
 
 
@@ -33,6 +32,8 @@ class Session:
     :param airflow: whether Airflow is wanted, or the local cloud alone.
     :param tolerate: components that somebody ends on purpose.
     """
+
+    _start_seconds = 180.0
 
     def __init__(
         self,
@@ -165,10 +166,11 @@ class Session:
         return {name: sum(charged[name] for charged in services) for name in ("jobs", "characters")}
 
     def _await(
-        self, ready: Callable[[], bool], stage: str, on_tick: Callable[[str], None], *, timeout: float = _START_SECONDS
+        self, ready: Callable[[], bool], stage: str, on_tick: Callable[[str], None], *, timeout: float = 0.0
     ) -> None:
         if self.supervisor is not None:
-            self.supervisor.wait_until(ready, timeout=timeout, what=stage, on_tick=lambda: on_tick(stage))
+            patience = timeout or self._start_seconds
+            self.supervisor.wait_until(ready, timeout=patience, what=stage, on_tick=lambda: on_tick(stage))
 
     def _cloud_is_up(self) -> bool:
         try:
