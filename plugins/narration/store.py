@@ -197,7 +197,18 @@ class Store:
         :raises FileNotFoundError: if it is not there.
         :raises StoreError: if it could not be read, which is another thing.
         """
-        return self._guarded(parts, lambda: self.path(*parts).read_bytes())
+        path = self.path(*parts)
+        return self._guarded(parts, path.read_bytes if self._local else lambda: self._fetched(path))
+
+    @staticmethod
+    def _fetched(path: ObjectStoragePath) -> bytes:
+        """
+        Fetch an object in one request.
+
+        Opening it would ask for its version first, and fail if another worker replaces it meanwhile.
+        """
+        one = {"max_concurrency": 1} if path.protocol in _S3 else {}
+        return bytes(path.fs.cat_file(path.path, **one))
 
     def write_json(self, *parts: str, value: Any) -> None:
         """Write a JSON value whole or not at all."""
