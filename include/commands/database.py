@@ -77,11 +77,11 @@ def database_error(url: str, trouble: str) -> CommandError:
     setting = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
     if _WRONG_PASSWORD.search(trouble) or _NO_SUCH_ROLE.search(trouble):
         return CommandError(
-            f"The database at {where} does not let the user {user!r} in: the password is wrong, or there is no such user.",
+            f"The database at {where} does not let the user {user!r} in: a wrong password, or no such user.",
             remedy=(
                 f"Correct the password in {setting}. With docker compose that is POSTGRES_PASSWORD in .env, and a "
                 "volume keeps the password with which it was made: put that one back, or give the database the new one "
-                f"(docker compose exec postgres psql -c \"\\password {user}\" -U {user} {name}). Nothing was changed."
+                f'(docker compose exec postgres psql -c "\\password {user}" -U {user} {name}). Nothing was changed.'
             ),
         )
     if _NO_SUCH_DATABASE.search(trouble):
@@ -106,7 +106,7 @@ def database_error(url: str, trouble: str) -> CommandError:
     if _NOT_UP.search(trouble):
         return CommandError(
             f"The database at {where} does not answer.",
-            remedy=f"Start it and look at its log (docker compose logs postgres), or correct host and port in {setting}.",
+            remedy=f"Start it and look at its log (docker compose logs postgres), or correct the address in {setting}.",
         )
     first = trouble.strip().splitlines()[0] if trouble.strip() else "no reason was given"
     if parts.password:

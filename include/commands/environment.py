@@ -97,7 +97,9 @@ def main(arguments: Sequence[str], *, folder: Path = CHECKOUT) -> int:
             file.write(text)
         print(f"{path} is written, readable for you alone.")
     if cloud == "real":
-        print("→ Fill in NARRATION_STORAGE and NARRATION_POLLY_BUCKET in .env and the connections in accounts.env, then:")
+        print(
+            "→ Fill in NARRATION_STORAGE and NARRATION_POLLY_BUCKET in .env and the connections in accounts.env, then:"
+        )
         print("  docker compose up -d")
     else:
         print("→ docker compose up -d; then log in as admin with AIRFLOW_ADMIN_PASSWORD, which stands in it.")

@@ -170,7 +170,9 @@ def cluster(given: Mapping[str, str], environment: Mapping[str, str], display: D
     )
     with _running(session, display):
         session.await_dag(on_tick=_ticker(display))
-        display.say(f"Log in as {session.user} with AIRFLOW_ADMIN_PASSWORD, which stands in {session.layout.state}/.env")
+        display.say(
+            f"Log in as {session.user} with AIRFLOW_ADMIN_PASSWORD, which stands in {session.layout.state}/.env"
+        )
         _stay(session, display)
     return 0
 
@@ -265,7 +267,9 @@ def _check_cloud(
     """Say which cloud is going to be used, since one of them costs money, and what of the shell is not used."""
     for name in _OF_ANOTHER_AIRFLOW:
         if name in environment:
-            display.say(f"{name} is set but not used: this Airflow is of one machine and keeps a SQLite database of its")
+            display.say(
+                f"{name} is set but not used: this Airflow is of one machine and keeps a SQLite database of its"
+            )
             display.say("own in .narration. docs/cluster.md says how one with PostgreSQL is started.")
     if session.aws:
         bucket = parameters.get("output_bucket") or environment.get("AIRFLOW__NARRATION__POLLY_BUCKET")

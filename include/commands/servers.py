@@ -40,7 +40,7 @@ def find_postgres(*, folders: Sequence[str] = _POSTGRES_FOLDERS) -> Path | None:
 
 def _version(folder: Path) -> int:
     numbers = re.findall(r"\d+", str(folder))
-    return int(numbers[0]) if numbers else 0
+    return int(numbers[-1]) if numbers else 0
 
 
 def find_redis() -> Path | None:
@@ -151,7 +151,7 @@ def redis_settings(shared: str, *, folder: Path, port: int, password: str) -> st
     :param shared: the settings of ``include/airflow/redis.conf``.
     :return: those of a Redis of one's own.
     """
-    return f"{shared}\nbind 127.0.0.1\nport {port}\ndir \"{folder}\"\nrequirepass {password}\ndaemonize no\n"
+    return f'{shared}\nbind 127.0.0.1\nport {port}\ndir "{folder}"\nrequirepass {password}\ndaemonize no\n'
 
 
 def main() -> int:

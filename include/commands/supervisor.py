@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from include.commands.errors import CommandError, Interrupted
-from include.commands.plan import Component
 from include.commands.logs import last_words
+from include.commands.plan import Component
 from include.commands.processes import Mark, descendants, signal_all
 from include.commands.settings import CHECKOUT, Layout
 from include.commands.tether import adopt_orphans

@@ -112,13 +112,20 @@ class Siege:
         for kind in KINDS:
             self._stall(kind, seconds=dice.randint(20, 60), jobs=2)
         self.begun = time.monotonic()
+        dags = sorted({kind.dag_id for kind in KINDS})
+        for dag_id in dags:
+            self.cluster.pause(dag_id)
         for kind, uri, texts in written:
             name = uri.rpartition("/")[2]
             conf = {**kind.conf, "document": uri, "paragraphs_per_order": dice.randint(4, 8)}
             work = Work(name=f"{kind.service}, {name}", kind=kind, conf=conf)
-            work.runs[self.cluster.trigger(kind.dag_id, conf)] = texts
+            work.runs[self.cluster.api.trigger(kind.dag_id, conf)] = texts
             self.works.append(work)
-        self.say(f"{len(self.works)} runs were started")
+        # All at once.
+        for dag_id in dags:
+            self.cluster.session.await_dag(dag_id)
+        self.begun = time.monotonic()
+        self.say(f"{len(self.works)} runs begin")
 
     def _document(self, kind: Kind, number: int, dice: random.Random) -> tuple[str, list[str]]:
         """
@@ -185,7 +192,7 @@ class Siege:
         return patiently(lambda: self.cluster.api.request("GET", path, query=query))["total_entries"]
 
     @staticmethod
-    def _wait_for(look: Callable[[], int], *, what: str, timeout: float = 180) -> int:
+    def _wait_for(look: Callable[[], int], *, what: str, timeout: float = 900) -> int:
         deadline = time.monotonic() + timeout
         while not (seen := look()):
             if time.monotonic() > deadline:

@@ -16,17 +16,25 @@ URL = "postgresql+psycopg2://airflow:s3cret@database:5432/airflow"
 @pytest.mark.parametrize(
     ("trouble", "message", "remedy"),
     [
-        ('FATAL:  password authentication failed for user "airflow"', "does not let the user 'airflow' in", "POSTGRES_PASSWORD"),
+        (
+            'FATAL:  password authentication failed for user "airflow"',
+            "does not let the user 'airflow' in",
+            "POSTGRES_PASSWORD",
+        ),
         ("fe_sendauth: no password supplied", "does not let the user 'airflow' in", "POSTGRES_PASSWORD"),
         ('FATAL:  role "airflow" does not exist', "no such user", "POSTGRES_PASSWORD"),
         ('FATAL:  database "airflow" does not exist', "There is no database 'airflow'", "createdb"),
         ('FATAL:  no pg_hba.conf entry for host "10.0.0.1"', "from this machine", "pg_hba.conf"),
-        ('could not translate host name "database" to address: Name or service not known', "no machine 'database'", "host"),
+        ('could not translate host name "database" to address: unknown', "no machine 'database'", "host"),
         ("FATAL:  sorry, too many clients already", "no connection left", "max_connections"),
-        ("Connection refused\n\tIs the server running on that host?", "does not answer", "docker compose logs postgres"),
+        (
+            "Connection refused\n\tIs the server running on that host?",
+            "does not answer",
+            "docker compose logs postgres",
+        ),
         ("FATAL:  the database system is starting up", "does not answer", "Start it"),
     ],
-)  # fmt: skip
+)
 def test_a_trouble_is_told_with_what_to_do(trouble: str, message: str, remedy: str) -> None:
     error = database_error(URL, trouble)
     assert message in error.message
