@@ -100,10 +100,10 @@ def make_database(
         file.flush()
         if as_root:
             shutil.chown(file.name, run_by)
-        initdb = [programs / "initdb", "--pgdata", folder, "--username", user, "--pwfile", file.name]
+        initdb: list[str | Path] = [programs / "initdb", "--pgdata", folder, "--username", user, "--pwfile", file.name]
         initdb += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         _run(initdb, user=run_by if as_root else None)
-    single = [programs / "postgres", "--single", "-D", folder, "postgres"]
+    single: list[str | Path] = [programs / "postgres", "--single", "-D", folder, "postgres"]
     _run(single, user=run_by if as_root else None, said=f"CREATE DATABASE {name};\n")
 
 
@@ -132,7 +132,9 @@ def _run(command: Sequence[str | Path], *, user: str | None, said: str = "") -> 
         timeout=120,
         cwd="/",
         env=plain_environment(os.environ),
-        **({"user": user, "group": user, "extra_groups": []} if user else {}),
+        user=user,
+        group=user,
+        extra_groups=[] if user else None,
     )
     if done.returncode or "ERROR" in done.stderr:
         raise CommandError(
