@@ -20,8 +20,13 @@ ANOTHER_CHOICE = re.compile(r"\b(MIT|BSD|Apache|MPL|PSF|Zope|Artistic)\b|Mozilla
 
 
 def required_by_users() -> dict[str, Distribution]:
-    """What requirements.txt pulls in, transitively, and Airflow itself."""
-    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
+    """What requirements.txt and, for a cluster, requirements-cluster.txt pull in, transitively, and Airflow itself."""
+    lines = [
+        line
+        for name in ("requirements.txt", "requirements-cluster.txt")
+        for line in (REPOSITORY / name).read_text().splitlines()
+        if not line.startswith("-r ")
+    ]
     todo = [Requirement(line) for line in (raw.split("#")[0].strip() for raw in lines) if line]
     todo.append(Requirement("apache-airflow"))
     found: dict[str, Distribution] = {}

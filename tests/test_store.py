@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from hashlib import sha256
+from threading import Event
 from unittest import mock
 
 import pytest
@@ -93,6 +94,27 @@ class TestFiles:
         with pytest.raises(FileNotFoundError):
             store.read("orders", "nothing.json")
         assert store.read_record("nothing") is None
+
+    def test_a_file_that_another_worker_replaces_meanwhile_is_read_as_it_was_or_as_it_is(self, store):
+        store.write("orders", "a.json", data=b"0" * 100)
+        over = Event()
+
+        def replace() -> None:
+            number = 0
+            while not over.is_set():
+                number += 1
+                store.write("orders", "a.json", data=str(number % 10).encode() * (100 + number % 50))
+
+        with ThreadPoolExecutor(1) as pool:
+            replacing = pool.submit(replace)
+            try:
+                read = [Store(location=store.uri).read("orders", "a.json") for _ in range(150)]
+            finally:
+                over.set()
+            replacing.result()
+
+        assert len({data[:1] for data in read}) > 1
+        assert all(len(set(data)) == 1 and len(data) >= 100 for data in read)
 
     def test_a_file_is_replaced_whole(self, store, tmp_path):
         store.write("orders", "a.json", data=b"long long long")

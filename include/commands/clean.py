@@ -25,7 +25,7 @@ def clean(*, checkout: Path, everything: bool) -> str:
     """
     local = checkout / ".narration"
     states = (local, local / "aws")
-    for state in states:
+    for state in (*states, local / "cluster"):
         if _is_running(state):
             return f"Narration is running{_where(state)}.\n→ End it with Ctrl-C in its terminal, then clean."
     kept = [] if everything else [state / "store" for state in states if _holds_something(state / "store")]

@@ -49,6 +49,25 @@ def run(arguments: Sequence[str]) -> None:
         prepare()
         return
     _forget_checkout()
+    if _on_sqlite():
+        _make_do_with_one_machine(arguments)
+    sys.argv = ["airflow", *arguments]
+    from setproctitle import setproctitle
+
+    setproctitle(" ".join(sys.argv))
+    from airflow.__main__ import main
+
+    main()
+
+
+def _on_sqlite() -> bool:
+    from airflow.configuration import conf
+
+    return str(conf.get("database", "sql_alchemy_conn")).startswith("sqlite")
+
+
+def _make_do_with_one_machine(arguments: Sequence[str]) -> None:
+    """What SQLite and LocalExecutor need. With any other database Airflow is left as it is."""
     _commit_without_flushing()
     if tuple(arguments[:1]) == ("api-server",):
         from sqlalchemy.engine import Engine
@@ -58,13 +77,6 @@ def run(arguments: Sequence[str]) -> None:
         from airflow.executors.local_executor import LocalExecutor
 
         give_up_lost_tasks(LocalExecutor)
-    sys.argv = ["airflow", *arguments]
-    from setproctitle import setproctitle
-
-    setproctitle(" ".join(sys.argv))
-    from airflow.__main__ import main
-
-    main()
 
 
 def _forget_checkout() -> None:
@@ -150,7 +162,7 @@ def give_up_lost_tasks(executor: Any) -> None:
 
 def prepare() -> None:
     """
-    Bring the database up to date, and tell it that all former components are dead.
+    Bring the database up to date, tell it that all former components are dead, and make the project's pools.
 
     The second part is what makes a restart quick: a scheduler takes over the tasks of
     another only when that one's heartbeat has been missing for a minute, a triggerer
@@ -173,6 +185,9 @@ def prepare() -> None:
             update(Job).where(Job.end_date.is_(None)).values(state=JobState.FAILED, end_date=now),
             execution_options={"synchronize_session": False},
         )
+    from include.commands.provide import make_pools
+
+    make_pools()
 
 
 def _is_current(database: Path, stamp: Path, version: str) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from include.commands.keeper import Component
+from include.commands.plan import Component
 from include.commands.settings import Layout, Ports, local_cloud_environment
+
+#: A task that is about to report needs the API server and the local cloud, and these need nobody.
+LAST = 1
 
 #: Airflow's long-running components, by the names that its health endpoint gives them.
 HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
@@ -17,6 +20,7 @@ def local_cloud(environment: Mapping[str, str], *, layout: Layout, ports: Ports)
         module="include.local_cloud",
         environment=local_cloud_environment(environment, layout=layout, ports=ports),
         log=str(layout.log("local-cloud")),
+        stop_order=LAST,
     )
 
 
@@ -36,6 +40,7 @@ def airflow(*, layout: Layout) -> list[Component]:
             once=once,
             after="" if once else "database",
             preload=preload,
+            stop_order=LAST if name == "api-server" else 0,
         )
 
     return [

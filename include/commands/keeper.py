@@ -13,6 +13,7 @@ the order to end everything), events on standard output.
 Orders
     ``{"stop": true, "grace": seconds}`` end everything: ask first, then kill.
     ``{"start": name}`` start a component (again).
+    ``{"hold": name}`` do not start it again by yourself.
 Events
     ``{"event": "started" | "exited" | "stopped" | "imported", "name": …, "pid": …, "status": …}``
 """
@@ -29,50 +30,16 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from include.commands.plan import Component
 from include.commands.processes import Mark, descendants, end_descendants
 from include.commands.tether import adopt_orphans, tether_forks
 
 _RECORD_EVERY_SECONDS = 3.0
+_AGAIN_AFTER_SECONDS = 1.0
 _CAN_FORK = sys.platform.startswith("linux")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Component:
-    """
-    One process to run.
-
-    :param name: how messages and log files call it.
-    :param airflow: arguments of Airflow's own command, or of a one-off of ours (``prepare``).
-    :param module: a Python module to run instead, with :attr:`arguments`.
-    :param arguments: its arguments.
-    :param environment: what it adds to the keeper's environment.
-    :param log: the file that takes its output.
-    :param after: the one-off component that must have succeeded before this one begins.
-    :param once: it ends by itself.
-    :param preload: modules worth importing while waiting for :attr:`after`.
-    """
-
-    name: str
-    log: str
-    airflow: tuple[str, ...] = ()
-    module: str = ""
-    arguments: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
-    after: str = ""
-    once: bool = False
-    preload: tuple[str, ...] = ()
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Component:
-        tuples = {name: tuple(data[name]) for name in ("airflow", "arguments", "preload")}
-        return cls(**{**data, **tuples})
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class _EndAsked(BaseException):
@@ -95,6 +62,8 @@ class Keeper:
         self._gates: dict[str, list[tuple[str, int]]] = {}
         self._done: set[str] = set()
         self._waiting: list[Component] = []
+        self._again: dict[str, float] = {}
+        self._held: set[str] = set()
         self._known: set[Mark] = set()
         # Airflow prints to standard output while it is imported; events have it to themselves.
         self._events = os.dup(1)
@@ -105,7 +74,7 @@ class Keeper:
     def run(self) -> int:
         self._wakeup_on_child()
         for component in self._components.values():
-            if component.module:
+            if component.module or component.program:
                 self.start(component)
         if any(component.airflow for component in self._components.values()) and self._import_airflow():
             for component in self._components.values():
@@ -116,7 +85,12 @@ class Keeper:
     # -- starting
 
     def start(self, component: Component) -> None:
-        if component.module:
+        if (component.module or component.program) and component.after and component.after not in self._done:
+            self._waiting.append(component)
+        elif component.program:
+            run = ["--program", component.user, component.program]
+            self._started(component, self._execute(component, [*run, *component.arguments]))
+        elif component.module:
             self._started(component, self._execute(component, [component.module, *component.arguments]))
         elif _CAN_FORK:
             self._started(component, self._fork(component))
@@ -246,11 +220,12 @@ class Keeper:
             selector.register(0, selectors.EVENT_READ)
             selector.register(self._wake_read, selectors.EVENT_READ)
             while True:
-                ready = {key.fd for key, _ in selector.select(timeout=_RECORD_EVERY_SECONDS)}
+                ready = {key.fd for key, _ in selector.select(timeout=self._patience())}
                 if self._wake_read in ready:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self._wake_read, 4096)
                 self._reap()
+                self._start_again()
                 if 0 in ready:
                     data = os.read(0, 65536)
                     if not data:
@@ -262,7 +237,11 @@ class Keeper:
                     for line in lines:
                         order = json.loads(line)
                         if "start" in order:
+                            self._held.discard(order["start"])
                             self.start(self._components[order["start"]])
+                        if "hold" in order:
+                            self._held.add(order["hold"])
+                            self._again.pop(order["hold"], None)
                         if order.get("stop"):
                             self._end(grace=float(order["grace"]))
                             return 0
@@ -284,6 +263,19 @@ class Keeper:
                 self._done.add(name)
                 self._open_gates(name)
             self._tell(event="exited", name=name, pid=pid, status=code)
+            if self._components[name].restarts and name not in self._held:
+                self._again[name] = time.monotonic() + _AGAIN_AFTER_SECONDS
+
+    def _patience(self) -> float:
+        """How long there is nothing to do (seconds)."""
+        now = time.monotonic()
+        return min([_RECORD_EVERY_SECONDS, *(max(0.0, when - now) for when in self._again.values())])
+
+    def _start_again(self) -> None:
+        for name, when in list(self._again.items()):
+            if time.monotonic() >= when:
+                del self._again[name]
+                self.start(self._components[name])
 
     def _open_gates(self, name: str) -> None:
         for _, gate in self._gates.pop(name, []):
@@ -299,6 +291,8 @@ class Keeper:
 
     def _end(self, *, grace: float) -> None:
         me = os.getpid()
+        self._again.clear()
+        self._held.update(self._components)
         self._known.update(descendants(me))
         if grace > 0:
             self._ask(grace)
@@ -314,13 +308,14 @@ class Keeper:
         needs the API server, and the API server needs nobody.
         """
         deadline = time.monotonic() + grace
-        last = {"api-server", "local-cloud"}
-        for names in ({*self._pids.values()} - last, last):
-            asked = [pid for pid, name in self._pids.items() if name in names]
+        orders = sorted({self._components[name].stop_order for name in self._pids.values()})
+        for number, order in enumerate(orders):
+            asked = [pid for pid, name in self._pids.items() if self._components[name].stop_order == order]
             for pid in asked:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGTERM)
-            share = deadline if names is last else time.monotonic() + (deadline - time.monotonic()) * 0.6
+                    os.kill(pid, signal.Signals[self._components[self._pids[pid]].stop_signal])
+            last = number == len(orders) - 1
+            share = deadline if last else time.monotonic() + (deadline - time.monotonic()) * 0.6
             while any(pid in self._pids for pid in asked) and time.monotonic() < share:
                 time.sleep(0.05)
                 self._reap()

@@ -1,4 +1,4 @@
-"""The commands themselves: ``run``, ``up``, ``cloud``, ``clean``."""
+"""The commands themselves: ``run``, ``up``, ``cloud``, ``cluster``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ from include.commands.tether import end_with_parent
 
 SAMPLES = CHECKOUT / "include" / "texts"
 
+#: Settings of a shell that would lead to another Airflow's database or workers.
+_OF_ANOTHER_AIRFLOW = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__EXECUTOR")
+
 
 def main(arguments: Sequence[str]) -> int:
     """
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     :return: the exit code: 0 done, 1 something failed (and was said), 130 interrupted before it was done.
     """
     command = arguments[0] if arguments else ""
-    commands = {"run": run, "up": up, "cloud": cloud}
+    commands = {"run": run, "up": up, "cloud": cloud, "cluster": cluster}
     display = Display()
     try:
         with Signals():
@@ -154,6 +157,26 @@ def cloud(given: Mapping[str, str], environment: Mapping[str, str], display: Dis
     return 0
 
 
+def cluster(given: Mapping[str, str], environment: Mapping[str, str], display: Display) -> int:
+    """The services of docker-compose.yaml as processes of this machine, nothing started."""
+    from include.commands.cluster import ClusterPorts, ClusterSession
+
+    wanted = Ports.from_environment(environment)
+    session = ClusterSession(
+        command="make cluster",
+        layout=Layout(state=STATE / "cluster"),
+        ports=ClusterPorts.free(airflow=wanted.airflow, speech=wanted.speech, s3=wanted.s3),
+        environment=environment,
+    )
+    with _running(session, display):
+        session.await_dag(on_tick=_ticker(display))
+        display.say(
+            f"Log in as {session.user} with AIRFLOW_ADMIN_PASSWORD, which stands in {session.layout.state}/.env"
+        )
+        _stay(session, display)
+    return 0
+
+
 def sample() -> Path:
     """The document that is narrated when none is named."""
     texts = sorted(SAMPLES.glob("*.txt"))
@@ -241,7 +264,13 @@ def _wants_exit(environment: Mapping[str, str]) -> bool:
 def _check_cloud(
     session: Session, environment: Mapping[str, str], parameters: Mapping[str, str], display: Display
 ) -> None:
-    """Say which cloud is going to be used, since one of them costs money."""
+    """Say which cloud is going to be used, since one of them costs money, and what of the shell is not used."""
+    for name in _OF_ANOTHER_AIRFLOW:
+        if name in environment:
+            display.say(
+                f"{name} is set but not used: this Airflow is of one machine and keeps a SQLite database of its"
+            )
+            display.say("own in .narration. docs/cluster.md says how one with PostgreSQL is started.")
     if session.aws:
         bucket = parameters.get("output_bucket") or environment.get("AIRFLOW__NARRATION__POLLY_BUCKET")
         if not bucket:

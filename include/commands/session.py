@@ -7,6 +7,7 @@ from typing import Any
 
 from include.commands import components
 from include.commands.errors import CommandError
+from include.commands.plan import Component
 from include.commands.preflight import check_port, check_state_folder
 from include.commands.rest import Airflow, Rest, RestError
 from include.commands.settings import (
@@ -18,7 +19,6 @@ from include.commands.settings import (
 )
 from include.commands.supervisor import Supervisor, clean_up, take_lock
 
-_START_SECONDS = 180.0
 _DAG_SECONDS = 180.0
 
 
@@ -32,6 +32,8 @@ class Session:
     :param airflow: whether Airflow is wanted, or the local cloud alone.
     :param tolerate: components that somebody ends on purpose.
     """
+
+    _start_seconds = 180.0
 
     def __init__(
         self,
@@ -89,13 +91,7 @@ class Session:
         :param on_tick: called several times a second with what is being waited for.
         :raises CommandError: when a component dies or takes far too long.
         """
-        wanted = (
-            [components.local_cloud(self._environment, layout=self.layout, ports=self.ports)] if not self.aws else []
-        )
-        environment = dict(self._environment)
-        if self.with_airflow:
-            wanted += components.airflow(layout=self.layout)
-            environment = airflow_environment(environment, layout=self.layout, ports=self.ports, aws=self.aws)
+        wanted, environment = self._plan()
         facts: dict[str, Any] = {
             "command": self._command,
             "url": self.ports.ui_url if self.with_airflow else self.ports.speech_url,
@@ -108,7 +104,22 @@ class Session:
             self._await(self._cloud_is_up, "Starting the local cloud", on_tick)
         if self.with_airflow:
             self._await(self._airflow_is_up, "Starting Airflow", on_tick)
-            self.api.log_in()
+            self._log_in()
+        self.supervisor.settle()
+
+    def _plan(self) -> tuple[list[Component], dict[str, str]]:
+        """What is to run, and the environment of all of it."""
+        wanted = (
+            [components.local_cloud(self._environment, layout=self.layout, ports=self.ports)] if not self.aws else []
+        )
+        environment = dict(self._environment)
+        if self.with_airflow:
+            wanted += components.airflow(layout=self.layout)
+            environment = airflow_environment(environment, layout=self.layout, ports=self.ports, aws=self.aws)
+        return wanted, environment
+
+    def _log_in(self) -> None:
+        self.api.log_in()
 
     def await_dag(
         self, dag_id: str = NARRATE, *, on_tick: Callable[[str], None] = lambda stage: None
@@ -155,10 +166,11 @@ class Session:
         return {name: sum(charged[name] for charged in services) for name in ("jobs", "characters")}
 
     def _await(
-        self, ready: Callable[[], bool], stage: str, on_tick: Callable[[str], None], *, timeout: float = _START_SECONDS
+        self, ready: Callable[[], bool], stage: str, on_tick: Callable[[str], None], *, timeout: float = 0.0
     ) -> None:
         if self.supervisor is not None:
-            self.supervisor.wait_until(ready, timeout=timeout, what=stage, on_tick=lambda: on_tick(stage))
+            patience = timeout or self._start_seconds
+            self.supervisor.wait_until(ready, timeout=patience, what=stage, on_tick=lambda: on_tick(stage))
 
     def _cloud_is_up(self) -> bool:
         try:

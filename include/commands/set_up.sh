@@ -2,6 +2,7 @@
 # Brings .venv up to date for what make is about to do. Usage, from the checkout:
 #
 #   sh include/commands/set_up.sh run    what narrating needs
+#   sh include/commands/set_up.sh cluster  what several machines need beside it
 #   sh include/commands/set_up.sh dev    what testing and linting need beside it
 #   sh include/commands/set_up.sh find   only print a Python that would do
 #
@@ -76,11 +77,12 @@ install() {
     {
         if ! "$venv/bin/uv" --version 2>/dev/null | grep -q "^uv $uv_version\b"; then
             "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$uv_version"
-        fi && "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" -r "$1" -c constraints.txt
+        fi && "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" -r "$1" ${also:+-r "$also"} -c constraints.txt
     } >"$log" 2>&1 && return
     # uv is faster, and not needed: pip knows more ways to an index.
     say "(uv did not manage it; pip takes a minute or two)"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$1" -c constraints.txt >>"$log" 2>&1
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$1" ${also:+-r "$also"} \
+        -c constraints.txt >>"$log" 2>&1
 }
 
 # Airflow finds a provider, and with it the form for its connection type, among installed packages only.
@@ -94,6 +96,7 @@ link_provider() {
 checksum() { cat "$@" "$venv/pyvenv.cfg" 2>/dev/null | cksum; }
 
 kind=$1
+also=
 case $kind in
 find)
     find_python
@@ -101,20 +104,23 @@ find)
     exit
     ;;
 run) requirements=requirements-local.txt ;;
+cluster) requirements=requirements-cluster.txt also=requirements-local.txt ;;
 dev) requirements=requirements-dev.txt ;;
-*) fail "set_up.sh knows run, dev and find, not $kind." ;;
+*) fail "set_up.sh knows run, cluster, dev and find, not $kind." ;;
 esac
-files="requirements.txt requirements-local.txt requirements-dev.txt constraints.txt pyproject.toml"
+files="requirements.txt requirements-cloud.txt requirements-local.txt requirements-cluster.txt requirements-dev.txt constraints.txt pyproject.toml"
 
 suits "$venv/bin/python" || create_venv
 # shellcheck disable=SC2086
 wanted=$(checksum $files)
-# What testing needs contains what running needs.
-for stamp in "$venv/.installed-dev" "$venv/.installed-$kind"; do
+# What testing needs contains what running needs, and so does what a cluster needs.
+stamps="$venv/.installed-dev $venv/.installed-$kind"
+if [ "$kind" = run ]; then stamps="$stamps $venv/.installed-cluster"; fi
+for stamp in $stamps; do
     if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then exit; fi
 done
 
-rm -f "$venv/.installed-run" "$venv/.installed-dev"
+rm -f "$venv/.installed-run" "$venv/.installed-cluster" "$venv/.installed-dev"
 trap 'echo; say "Interrupted while installing; the next make goes on from here."; exit 130' INT TERM HUP
 say "Installing the packages of $requirements into .venv (a minute or so, seconds when they are cached) ..."
 if ! install "$requirements"; then

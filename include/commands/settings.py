@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from include.commands.component import DATABASE
 from include.commands.errors import CommandError
@@ -163,16 +164,28 @@ def read_settings(path: Path) -> dict[str, str]:
 
 def connections(environment: Mapping[str, str], *, ports: Ports) -> dict[str, str]:
     """The connections of ``include/airflow/connections.json`` as Airflow reads them from its environment."""
-    text = (CHECKOUT / "include" / "airflow" / "connections.json").read_text(encoding="utf-8")
-    generous = environment.get("LOCAL_CLOUD_PRESET", "fast") == "fast"
-    text = string.Template(text).substitute(
-        LOCAL_CLOUD_SPEECH_URL=ports.speech_url,
-        LOCAL_CLOUD_S3_URL=ports.s3_url,
-        # The preset `documented` has the quotas that AWS grants everybody.
-        LOCAL_CLOUD_STARTS_PER_SECOND=40 if generous else 10,
-        LOCAL_CLOUD_READS_PER_SECOND=40 if generous else 10,
+    rendered = rendered_connections(
+        speech_url=ports.speech_url, s3_url=ports.s3_url, preset=environment.get("LOCAL_CLOUD_PRESET", "fast")
     )
-    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in json.loads(text).items()}
+    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in rendered.items()}
+
+
+def rendered_connections(*, speech_url: str, s3_url: str, preset: str) -> dict[str, dict[str, Any]]:
+    """
+    The connections of ``include/airflow/connections.json``, by id.
+
+    :param speech_url: of the local cloud's Polly and Azure Speech.
+    :param s3_url: of its S3.
+    :param preset: ``documented`` has the quotas that AWS grants everybody, ``fast`` generous ones.
+    """
+    text = (CHECKOUT / "include" / "airflow" / "connections.json").read_text(encoding="utf-8")
+    text = string.Template(text).substitute(
+        LOCAL_CLOUD_SPEECH_URL=speech_url,
+        LOCAL_CLOUD_S3_URL=s3_url,
+        LOCAL_CLOUD_STARTS_PER_SECOND=40 if preset == "fast" else 10,
+        LOCAL_CLOUD_READS_PER_SECOND=40 if preset == "fast" else 10,
+    )
+    return dict(json.loads(text))
 
 
 def uses_aws(environment: Mapping[str, str]) -> bool:

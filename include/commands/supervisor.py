@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from include.commands.errors import CommandError, Interrupted
-from include.commands.keeper import Component
 from include.commands.logs import last_words
+from include.commands.plan import Component
 from include.commands.processes import Mark, descendants, signal_all
 from include.commands.settings import CHECKOUT, Layout
 from include.commands.tether import adopt_orphans
@@ -79,6 +79,7 @@ class Supervisor:
         self._died: Died | None = None
         self._reader: threading.Thread | None = None
         self._stopping = False
+        self._settled = False
 
     # -- life
 
@@ -190,13 +191,23 @@ class Supervisor:
         elif event["event"] == "exited":
             self._pids.pop(name, None)
             self._exits[name] = event["status"]
-            expected = self._components[name].once and event["status"] == 0
+            component = self._components[name]
+            # Who dies while everything is being started would only die again.
+            expected = (component.restarts and self._settled) or (component.once and event["status"] == 0)
             if not (expected or name in self._tolerate or self._stopping or self._died):
                 self._died = Died(name=name, pid=event["pid"], status=event["status"])
 
     def _order(self, data: bytes) -> None:
         if self._keeper is not None:
             _write(self._keeper, data)
+
+    def settle(self) -> None:
+        """Everything is up: from now on the end of a component that is started again is no failure."""
+        self._settled = True
+
+    def hold(self, name: str) -> None:
+        """Leave a component dead when it ends, although it is one that is started again."""
+        self._order(json.dumps({"hold": name}).encode() + b"\n")
 
     def restart(self, name: str) -> None:
         """Start a component that ended."""

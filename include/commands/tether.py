@@ -90,9 +90,37 @@ def _after_fork_in_child() -> None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def become(user: str) -> None:
+    """
+    Go on as another user, if we are root; else as whoever we are.
+
+    :param user: his name; empty for no change.
+    """
+    if not user or os.geteuid() != 0:
+        return
+    import pwd
+
+    entry = pwd.getpwnam(user)
+    os.initgroups(user, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+    os.environ["HOME"] = entry.pw_dir
+
+
 def main() -> None:
-    """``python -m include.commands.tether PARENT MODULE [ARGUMENT...]``: run a module, tethered."""
+    """
+    Run a module, or a program as another user, tethered.
+
+    ``python -m include.commands.tether PARENT MODULE [ARGUMENT...]``, or
+    ``python -m include.commands.tether PARENT --program USER PROGRAM [ARGUMENT...]``.
+    """
     parent, module, *arguments = sys.argv[1:]
+    if module == "--program":
+        user, program, *arguments = arguments
+        become(user)
+        # After that: with the user the kernel forgets whom to follow.
+        tether(parent=int(parent))
+        os.execvp(program, [program, *arguments])
     tether(parent=int(parent))
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 DEFAULT_BLOB_CONNECTION = "wasb_default"
 """The connection of an ``abfs://`` location that names none: Airflow's own name for it."""
 
-_S3 = ("s3", "s3a", "s3n")
+S3 = ("s3", "s3a", "s3n")
 _BLOB = ("abfs", "abfss")
 _LOCAL = ("", "file", "local")
 # What must be installed for a kind of storage, where Airflow itself only says that there is no such kind.
 _PACKAGES = {
-    **dict.fromkeys(_S3, "apache-airflow-providers-amazon[s3fs]"),
+    **dict.fromkeys(S3, "apache-airflow-providers-amazon[s3fs]"),
     **dict.fromkeys(_BLOB, "apache-airflow-providers-microsoft-azure"),
     **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
 }
@@ -72,7 +72,7 @@ def object_path(location: str, *, conn_id: str | None, parameter: str) -> Object
     place, _, key = rest.partition("/")
     try:
         path = _joined(f"{scheme}://{place}", key)
-        default = conn_id if scheme in _S3 else DEFAULT_BLOB_CONNECTION if scheme in _BLOB else None
+        default = conn_id if scheme in S3 else DEFAULT_BLOB_CONNECTION if scheme in _BLOB else None
         if path.conn_id is None and default:
             path = _joined(f"{scheme}://{default}@{place}", key)
         # The Amazon provider would go on with whatever credentials the machine has, maybe another account's.

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from narration.paths import LocationError, StoreError, object_path, storage_errors
+from narration.paths import S3, LocationError, StoreError, object_path, storage_errors
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -133,7 +133,18 @@ class Store:
         :raises FileNotFoundError: if it is not there.
         :raises StoreError: if it could not be read, which is another thing.
         """
-        return self._guarded(parts, lambda: self.path(*parts).read_bytes())
+        path = self.path(*parts)
+        return self._guarded(parts, path.read_bytes if self._local else lambda: self._fetched(path))
+
+    @staticmethod
+    def _fetched(path: ObjectStoragePath) -> bytes:
+        """
+        Fetch an object in one request.
+
+        Opening it would ask for its version first, and fail if another worker replaces it meanwhile.
+        """
+        one = {"max_concurrency": 1} if path.protocol in S3 else {}
+        return bytes(path.fs.cat_file(path.path, **one))
 
     def names(self, *parts: str) -> list[str]:
         """Name the files of one folder, sorted; none if there is no such folder."""

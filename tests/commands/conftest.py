@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from include.commands.keeper import Component
+from include.commands.plan import Component
 from include.commands.processes import Mark
 from include.commands.settings import Layout
 from include.commands.supervisor import Supervisor
@@ -27,6 +28,17 @@ STAND_INS = {
         """,
     "failing": "raise OSError(28, 'No space left on device')",
     "finishing": "print('done')",
+    # Says when it is asked to end, and with what.
+    "talkative": """
+        import signal, sys, time
+        def end(number, _):
+            print(f"{sys.argv[1]} {signal.Signals(number).name} {time.monotonic_ns()}", flush=True)
+            sys.exit(0)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        print("ready", flush=True)
+        time.sleep(600)
+        """,
 }
 
 
@@ -41,19 +53,24 @@ class Stage:
         self._folder = folder
         self._supervisors: list[Supervisor] = []
 
-    def component(self, name: str, *, once: bool = False) -> Component:
+    def component(self, stand_in: str, **facts: Any) -> Component:
         return Component(
-            name=name,
-            module=f"stand_in_{name}",
-            environment={"PYTHONPATH": str(self._folder)},
-            log=str(self.layout.log(name)),
-            once=once,
+            **{
+                "name": stand_in,
+                "module": f"stand_in_{stand_in}",
+                "environment": {"PYTHONPATH": str(self._folder)},
+                "log": str(self.layout.log(stand_in)),
+                "once": stand_in == "finishing",
+                **facts,
+            }
         )
 
-    def supervisor(self, *names: str, tolerate: frozenset[str] = frozenset()) -> Supervisor:
+    def supervisor(
+        self, *names: str, tolerate: frozenset[str] = frozenset(), components: Sequence[Component] = ()
+    ) -> Supervisor:
         supervisor = Supervisor(
             layout=self.layout,
-            components=[self.component(name, once=name == "finishing") for name in names],
+            components=[*components, *(self.component(name) for name in names)],
             environment=os.environ,
             facts={"command": "make run", "url": "http://127.0.0.1:8080"},
             tolerate=tolerate,

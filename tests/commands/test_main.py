@@ -164,3 +164,15 @@ class TestTheRunThatWasInterrupted:
 
     def test_is_left_alone_when_they_are_not(self, session: Session) -> None:
         assert unfinished_run(session, dag_id="narrate_polly", conf={"document": "/a.txt"}) is None
+
+
+@pytest.mark.parametrize("name", ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__EXECUTOR"])
+def test_another_airflow_s_database_is_not_used_which_is_said_without_its_password(
+    state: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    environment = {name: "postgresql://airflow:wrong-password@production/airflow"}
+    main._check_cloud(main._session("up", environment), environment, {}, Display())
+    told = capsys.readouterr().out
+    assert f"{name} is set but not used" in told
+    assert "docs/cluster.md" in told
+    assert "wrong-password" not in told

@@ -76,8 +76,9 @@ def test_a_missing_venv_module_is_said_plainly(path: Path) -> None:
 def environment(path: Path) -> Path:
     """A checkout whose .venv is there, with an installer that does as it is told."""
     checkout = path.parent
-    for name in ("requirements.txt", "requirements-local.txt", "requirements-dev.txt", "constraints.txt"):
-        (checkout / name).write_text(f"# {name}\n")
+    for kind in ("", "-cloud", "-local", "-cluster", "-dev"):
+        (checkout / f"requirements{kind}.txt").write_text(f"# {kind}\n")
+    (checkout / "constraints.txt").write_text("# constraints\n")
     programs = checkout / ".venv" / "bin"
     programs.mkdir(parents=True)
     (checkout / ".venv" / "pyvenv.cfg").write_text("version = 3.11\n")
@@ -105,6 +106,24 @@ def test_what_testing_needs_contains_what_running_needs(environment: Path, path:
     run(path, "run")
     assert len(installed(environment)) == 1
     assert "-r requirements-dev.txt -c constraints.txt" in installed(environment)[0]
+
+
+def test_a_cluster_needs_more_than_running_and_testing_needs_all_of_it(environment: Path, path: Path) -> None:
+    run(path, "run")
+    run(path, "cluster")
+    run(path, "run")
+    assert [line.split(" -r ", 1)[1] for line in installed(environment)] == [
+        "requirements-local.txt -c constraints.txt",
+        "requirements-cluster.txt -r requirements-local.txt -c constraints.txt",
+    ]
+    run(path, "dev")
+    run(path, "cluster")
+    assert len(installed(environment)) == 3
+
+
+def test_what_one_machine_runs_needs_no_celery_and_no_postgresql() -> None:
+    light = (CHECKOUT / "requirements-local.txt").read_text() + (CHECKOUT / "requirements.txt").read_text()
+    assert not any(name in light for name in ("celery", "postgres", "-fab", "requirements-cluster"))
 
 
 def test_the_project_is_linked_so_that_airflow_finds_its_connection_type(environment: Path, path: Path) -> None:

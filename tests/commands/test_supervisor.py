@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from include.commands.errors import CommandError
@@ -99,6 +100,92 @@ def test_a_process_that_is_killed_on_purpose_can_be_started_again(stage: Stage, 
     assert wait_for(lambda: supervisor.pids.get("obedient", first) != first)
 
 
+def test_what_is_to_be_started_again_comes_back_by_itself_and_its_end_is_no_failure(
+    stage: Stage, wait_for: Wait
+) -> None:
+    supervisor = stage.supervisor(components=[stage.component("obedient", restarts=True)])
+    supervisor.start()
+    assert wait_for(lambda: "obedient" in supervisor.pids)
+    supervisor.settle()
+    first = supervisor.pids["obedient"]
+    os.kill(first, signal.SIGKILL)
+    assert wait_for(lambda: supervisor.pids.get("obedient", first) != first)
+    supervisor.check()
+
+
+def test_what_dies_before_everything_is_up_is_a_failure_also_where_it_would_be_started_again(
+    stage: Stage, wait_for: Wait
+) -> None:
+    supervisor = stage.supervisor(components=[stage.component("failing", restarts=True)])
+    supervisor.start()
+    assert wait_for(lambda: supervisor.died is not None)
+    with pytest.raises(CommandError, match="No space left on device"):
+        supervisor.check()
+
+
+def test_what_is_held_stays_dead_until_it_is_restarted(stage: Stage, wait_for: Wait) -> None:
+    supervisor = stage.supervisor(components=[stage.component("obedient", restarts=True)])
+    supervisor.start()
+    assert wait_for(lambda: "obedient" in supervisor.pids)
+    supervisor.settle()
+    supervisor.hold("obedient")
+    os.kill(supervisor.pids["obedient"], signal.SIGKILL)
+    assert wait_for(lambda: "obedient" not in supervisor.pids)
+    assert not wait_for(lambda: "obedient" in supervisor.pids, within=2.5)
+    supervisor.restart("obedient")
+    assert wait_for(lambda: "obedient" in supervisor.pids)
+
+
+def test_a_module_waits_for_the_step_before_it(stage: Stage, wait_for: Wait) -> None:
+    supervisor = stage.supervisor(
+        components=[stage.component("obedient", after="finishing"), stage.component("finishing")]
+    )
+    supervisor.start()
+    assert wait_for(lambda: "obedient" in supervisor.pids)
+    assert stage.layout.log("finishing").read_text() == "done\n"
+
+
+def test_everybody_is_asked_in_his_turn_and_with_his_signal(stage: Stage, wait_for: Wait) -> None:
+    wanted = {"first": (0, "SIGTERM"), "second": (1, "SIGTERM"), "third": (2, "SIGINT")}
+    supervisor = stage.supervisor(
+        components=[
+            stage.component(
+                "talkative",
+                name=name,
+                arguments=(name,),
+                log=str(stage.layout.log(name)),
+                stop_order=order,
+                stop_signal=number,
+            )
+            for name, (order, number) in reversed(wanted.items())
+        ]
+    )
+    supervisor.start()
+    assert wait_for(
+        lambda: all(stage.layout.log(name).exists() and stage.layout.log(name).read_text() for name in wanted)
+    )
+    supervisor.stop(grace=10)
+    said = [stage.layout.log(name).read_text().split()[1:] for name in wanted]
+    assert [(name, number) for name, number, _ in said] == [(name, number) for name, (_, number) in wanted.items()]
+    assert [int(when) for _, _, when in said] == sorted(int(when) for _, _, when in said)
+
+
+def test_a_program_is_run_by_the_user_who_is_named_and_ends_with_the_rest(
+    stage: Stage, wait_for: Wait, all_gone: Wait
+) -> None:
+    program = stage.component("program", module="", program="/bin/sleep", arguments=("600",), user="nobody")
+    supervisor = stage.supervisor(components=[program])
+    supervisor.start()
+    assert wait_for(lambda: "program" in supervisor.pids)
+    process = psutil.Process(supervisor.pids["program"])
+    assert wait_for(lambda: process.cmdline() == ["/bin/sleep", "600"])
+    assert process.username() == ("nobody" if os.geteuid() == 0 else psutil.Process().username())
+    mark = Mark.of(process.pid)
+    os.kill(supervisor.pids["keeper"], signal.SIGKILL)
+    assert all_gone([mark])
+    supervisor.stop()
+
+
 def test_the_death_of_the_keeper_is_noticed_and_leaves_nothing(stage: Stage, wait_for: Wait, all_gone: Wait) -> None:
     supervisor = stage.supervisor("obedient", "stubborn")
     supervisor.start()
@@ -122,7 +209,7 @@ def elsewhere(stage: Stage, tmp_path: Path) -> subprocess.Popen[bytes]:
             import json, os, sys, time
             from pathlib import Path
             sys.path.insert(0, {str(CHECKOUT)!r})
-            from include.commands.keeper import Component
+            from include.commands.plan import Component
             from include.commands.settings import Layout
             from include.commands.supervisor import Supervisor
             supervisor = Supervisor(

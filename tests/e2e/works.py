@@ -99,7 +99,8 @@ class Work:
                 manifest = listen(airflow.store, result)
                 spoken = [paragraph["text"] for paragraph in manifest["paragraphs"]]
                 assert spoken == texts, f"{self.name}: what is heard is not what is written"
-                assert manifest["billed_characters"] == result["billed_characters"] == characters(texts)
+                own = characters(list(dict.fromkeys(texts)))
+                assert manifest["billed_characters"] == result["billed_characters"] == own
             heard.add(result["narration_uri"])
 
 

@@ -27,10 +27,15 @@ def writing(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DiskError(
-            f"{what} cannot be written to the disk of this machine ({error.strerror or type(error).__name__}). Make "
-            "room there, or point TMPDIR to a larger disk, and run the task again: nothing is bought anew."
-        ) from error
+        raise disk_error(what, error) from error
+
+
+def disk_error(what: str, error: OSError) -> DiskError:
+    """Give the words for what could not be written, as in :func:`writing`."""
+    return DiskError(
+        f"{what} cannot be written to the disk of this machine ({error.strerror or type(error).__name__}). Make "
+        "room there, or point TMPDIR to a larger disk, and run the task again: nothing is bought anew."
+    )
 
 
 def shared_folder() -> Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import tempfile
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ class AssembleNarrationOperator(RoadOperator):
         outputs = [kind for kind in OUTPUTS if kind in parameters.outputs or (before and kind in before["audio"])]
         clips = clips_of(plan, store)
         pieces, timeline = laid_out(plan, clips)
-        with tempfile.TemporaryDirectory(prefix="narration-") as folder:
+        with self._folder() as folder:
             audio = self._assembled(
                 plan,
                 clips,
@@ -71,13 +72,34 @@ class AssembleNarrationOperator(RoadOperator):
                 timeline,
                 context=context,
                 store=store,
-                folder=Path(folder),
+                folder=folder,
                 slug=slug,
                 outputs=outputs,
             )
             for kind in outputs:
-                store.upload(Path(folder) / audio[kind], "narrations", name, audio[kind])
+                store.upload(folder / audio[kind], "narrations", name, audio[kind])
         return {"narration": name, "plan": self.plan, "reused": False, **audio}
+
+    @staticmethod
+    @contextmanager
+    def _folder() -> Iterator[Path]:
+        """
+        Give a folder for the files while they are made.
+
+        :raises narration.hooks.machine.DiskError: there is no room for them on this machine.
+        """
+        from narration.audio.errors import AssemblyError
+        from narration.hooks.machine import disk_error, writing
+
+        with writing(f"The finished audio, made in {tempfile.gettempdir()},"):
+            folder = tempfile.TemporaryDirectory(prefix="narration-")
+        with folder as name:
+            try:
+                yield Path(name)
+            except AssemblyError as error:
+                if not isinstance(error.__cause__, OSError):
+                    raise
+                raise disk_error(f"The finished audio, made in {name},", error.__cause__) from error
 
     def _assembled(
         self,
