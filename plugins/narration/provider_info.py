@@ -24,6 +24,47 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["azure"],
             },
         ],
+        "config": {
+            "narration": {
+                "description": "Defaults of this installation for narrations.",
+                "options": {
+                    "storage": {
+                        "description": "Where clips, orders and narrations are kept, unless the form of a Dag says "
+                        "otherwise: a folder that all workers share, or a location such as s3://bucket/narration.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://my-bucket/narration",
+                        "default": "",
+                    },
+                    "polly_bucket": {
+                        "description": "S3 bucket that Polly writes into, unless the form of a Dag says otherwise.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "my-polly-output",
+                        "default": "",
+                    },
+                    "prices": {
+                        "description": "Prices of a million characters as JSON, for estimates and budgets; those of "
+                        "the public price lists are used without it.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": '{"currency": "EUR", "polly": {"neural": 14.8}}',
+                        "default": "",
+                    },
+                    "limits": {
+                        "description": "Where the calls per second of an account are counted. Empty: on each machine "
+                        "for itself. With several, a Redis that all workers and triggerers reach: its address, or "
+                        "the id of an Airflow connection of type redis. Needs the Python package redis.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "redis://:password@redis:6379/1",
+                        "default": "",
+                        # The address may hold a password.
+                        "sensitive": True,
+                    },
+                },
+            },
+        },
         "hooks": [
             {"integration-name": "Azure AI Speech", "python-modules": ["narration.hooks.azure_speech"]},
         ],
