@@ -93,3 +93,9 @@ def test_airflow_builds_the_form_from_it(monkeypatch):
     widgets = {name: info for name, info in manager._connection_form_widgets.items() if "azure_speech" in name}
     assert {info.field_name for info in widgets.values()} == set(CONNECTION_TYPE["conn-fields"])
     assert manager._field_behaviours["azure_speech"]["hidden_fields"] == ["schema", "port"]
+
+
+def test_the_setting_that_may_hold_a_password_is_hidden_wherever_airflow_shows_its_configuration():
+    options = get_provider_info()["config"]["narration"]["options"]
+
+    assert [name for name, option in options.items() if option.get("sensitive")] == ["limits"]

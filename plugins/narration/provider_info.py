@@ -26,13 +26,90 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["azure"],
             },
         ],
-        "hooks": [
-            {"integration-name": "Azure AI Speech", "python-modules": ["narration.hooks.azure_speech"]},
-        ],
         "config": {
             "narration": {
-                "description": "Settings of the Narration project.",
+                "description": "Defaults of this installation for narrations.",
                 "options": {
+                    "storage": {
+                        "description": "Where clips, orders and narrations are kept, unless the form of a Dag says "
+                        "otherwise: a folder that all workers share, or a location such as s3://bucket/narration.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://my-bucket/narration",
+                        "default": "",
+                    },
+                    "polly_bucket": {
+                        "description": "S3 bucket that Polly writes into, unless the form of a Dag says otherwise.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "my-polly-output",
+                        "default": "",
+                    },
+                    "prices": {
+                        "description": "Prices of a million characters as JSON, for estimates and budgets; those of "
+                        "the public price lists are used without it.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": '{"currency": "EUR", "polly": {"neural": 14.8}}',
+                        "default": "",
+                    },
+                    "limits": {
+                        "description": "Where the calls per second of an account are counted. Empty: on each machine "
+                        "for itself. With several, a Redis that all workers and triggerers reach: its address, or "
+                        "the id of an Airflow connection of type redis. Needs the Python package redis.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "redis://:password@redis:6379/1",
+                        "default": "",
+                        # The address may hold a password.
+                        "sensitive": True,
+                    },
+                    "inbox": {
+                        "description": "Folder or URI that narrate_nightly looks through; its form may name another. "
+                        "See docs/nightly.md.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://my-bucket/inbox",
+                        "default": "",
+                    },
+                    "inbox_layout": {
+                        "description": "Which run a document of the inbox belongs to: modified (by its time of "
+                        "modification) or date (by the dated folder that it lies in).",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "date",
+                        "default": "modified",
+                    },
+                    "inbox_folders": {
+                        "description": "Names of the inbox's dated folders; a percent sign is written twice in "
+                        "airflow.cfg, and once in the environment.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "%%Y/%%m/%%d",
+                        "default": "%%Y-%%m-%%d",
+                    },
+                    "inbox_profile": {
+                        "description": "YAML: how documents are narrated that have no profile of their own.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "service: azure_batch",
+                        "default": "",
+                    },
+                    "nightly_schedule": {
+                        "description": "When narrate_nightly runs, a cron expression; each run is about the time "
+                        "since the one before.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "0 3 * * *",
+                        "default": "0 0 * * *",
+                    },
+                    "nightly_timezone": {
+                        "description": "Time zone of that schedule, and of the days that folders are named by.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "Europe/Berlin",
+                        "default": "UTC",
+                    },
                     "notices": {
                         "description": "Who is told when a run succeeds or fails, is over its budget or is late: a "
                         "JSON object of lists. See docs/notices.md.",
@@ -52,6 +129,9 @@ def get_provider_info() -> dict[str, Any]:
                 },
             },
         },
+        "hooks": [
+            {"integration-name": "Azure AI Speech", "python-modules": ["narration.hooks.azure_speech"]},
+        ],
         "connection-types": [
             {
                 "connection-type": "azure_speech",

@@ -32,7 +32,7 @@ DAGS = ("narrate_polly", "narrate_azure_batch", "narrate_azure_long_audio")
 _defaults: dict[str, dict[str, Any]] = {}
 _IMPORTED_LATE = (
     *("aiobotocore.session", "anyio._backends._asyncio", "anyio.streams.tls", "av", "av.filter.loudnorm"),
-    *("boto3.s3.inject", "encodings.cp437", "encodings.utf_8_sig", "filelock", "httpx", "numpy", "pyrate_limiter"),
+    *("boto3.s3.inject", "encodings.cp437", "encodings.utf_8_sig", "httpx", "numpy"),
     *("airflow.providers.amazon.aws.fs.s3", "airflow.providers.amazon.aws.hooks.s3", "pysbd"),
     *("airflow.sdk.execution_time.cache", "airflow.sdk.execution_time.supervisor", "upath.implementations.local"),
 )

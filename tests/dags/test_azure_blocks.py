@@ -219,7 +219,7 @@ def test_parsing_reads_no_file_calls_nobody_and_loads_no_client(dag):
         "def refuse(*args, **kwargs): raise RuntimeError('a Dag file must not connect')\n"
         "socket.socket.connect = refuse\n"
         f"runpy.run_path({str(path)!r})\n"
-        "heavy = ('boto3', 'av', 'numpy', 'lxml', 'requests', 'httpx', 'azure.identity', 'pyrate_limiter')\n"
+        "heavy = ('boto3', 'av', 'numpy', 'lxml', 'requests', 'httpx', 'azure.identity', 'redis')\n"
         "print([m for m in heavy if m in set(sys.modules) - before])"
     )
 

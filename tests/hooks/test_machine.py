@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,9 @@ from narration.hooks.machine import DiskError, shared_folder, writing
 from narration.hooks.windows import shared_window
 
 
-@pytest.fixture(autouse=True)
-def temporary(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    shared_limiter.cache_clear()
-    shared_window.cache_clear()
-    yield tmp_path
-    shared_limiter.cache_clear()
-    shared_window.cache_clear()
+@pytest.fixture
+def temporary(own_limits) -> Path:
+    return own_limits
 
 
 def own(temporary: Path) -> Path:
@@ -65,8 +59,8 @@ def test_a_folder_of_another_user_is_not_used(temporary, monkeypatch):
 @pytest.mark.parametrize(
     "use",
     [
-        lambda: shared_window(account="a", call="c", requests=5, seconds=1),
-        lambda: shared_limiter(account="a", call="c", per_second=5),
+        lambda: shared_window(account="a", call="c", requests=5, seconds=1).turn().__enter__(),
+        lambda: shared_limiter(account="a", call="c", per_second=5).take(),
     ],
     ids=["windows", "limits"],
 )

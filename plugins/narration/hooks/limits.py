@@ -1,60 +1,38 @@
-"""One rate limit for one account, shared by every process of a machine."""
+"""So many calls in any second, counted when they leave: one limit for one account, shared by all who use it."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from narration.errors import NarrationError
-from narration.hooks.machine import shared_folder
-from narration.synthesis.keys import digest
+from narration.hooks.places import Places, Rate, atake_place, take_place
+from narration.hooks.places_shared import SharedPlaces
 
-if TYPE_CHECKING:
-    from pyrate_limiter import Limiter
+#: Between two of our seconds, for ways to the service of different lengths (seconds).
+_MARGIN = 0.02
 
 
 class SharedLimiter:
     """
-    The limiter of one kind of call of one account.
+    Let through at most ``per_second`` calls in any second, however many threads and processes ask.
 
-    :param path: the file in which the processes of this machine count.
-    :param per_second: calls allowed in any second.
-    :raises NarrationError: that file cannot be written.
+    For a service that refills its quota all the time and forgives a call that arrives a little early, as Polly does:
+    a call counts when it leaves. Where a service counts strictly, use :class:`narration.hooks.windows.SharedWindow`.
+
+    :param places: where everybody counts.
+    :param per_second: calls in any second.
     """
 
-    def __init__(self, *, path: Path, per_second: int) -> None:
-        from pyrate_limiter import Duration, limiter_factory
+    def __init__(self, *, places: Places, per_second: int) -> None:
+        self.rate = Rate(requests=per_second, seconds=1.0, margin=_MARGIN)
+        self._places = places
 
-        self._path = path
-        with self._counting():
-            self._limiter: Limiter = limiter_factory.create_sqlite_limiter(
-                rate_per_duration=per_second,
-                duration=Duration.SECOND,
-                db_path=os.fspath(path),
-                table_name="calls",
-                buffer_ms=20,
-                use_file_lock=True,
-            )
+    def take(self) -> None:
+        """Wait for a turn; call the service thereafter."""
+        take_place(self._places, self.rate, at_once=True)
 
-    def try_acquire(self, name: str) -> None:
-        """Wait for a turn."""
-        with self._counting():
-            self._limiter.try_acquire(name)
-
-    @contextmanager
-    def _counting(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise NarrationError(
-                f"The rate limit that this machine shares cannot be counted in {self._path} ({error}). Make room on "
-                "that disk, or remove the file; it is made anew."
-            ) from error
+    async def atake(self) -> None:
+        """Wait for a turn on the event loop, which is never blocked; call the service thereafter."""
+        await atake_place(self._places, self.rate, at_once=True)
 
 
 @lru_cache(maxsize=64)
@@ -62,13 +40,10 @@ def shared_limiter(*, account: str, call: str, per_second: int) -> SharedLimiter
     """
     Give the limiter of one kind of call of one account.
 
-    Callers take ``limiter.try_acquire(call)``, which waits for its turn. The count is kept in a SQLite file in the
-    temporary folder, so that every worker process of a machine shares it; the service's own throttling, which every
-    caller also honours, is what holds between machines.
+    Who shares the count is said in :mod:`narration.hooks.places_shared`.
 
     :param account: who is limited.
     :param call: the kind of call.
     :param per_second: calls allowed in any second.
     """
-    name = digest({"account": account, "call": call, "per_second": per_second})[:16]
-    return SharedLimiter(path=shared_folder() / f"limit-{name}.sqlite", per_second=per_second)
+    return SharedLimiter(places=SharedPlaces(account=account, call=call), per_second=per_second)

@@ -66,7 +66,7 @@ def nightly_params() -> dict[str, Param]:
             section="Inbox",
         ),
         "profile": Param(
-            configured("inbox_profile", DEFAULT_PROFILE),
+            configured("inbox_profile") or DEFAULT_PROFILE,
             type="string",
             format="multiline",
             maxLength=20_000,

@@ -135,7 +135,7 @@ class PollyService(SpeechService):
         return max(1, int(value or default))
 
     def _take_turn(self, call: str, per_second: int) -> None:
-        shared_limiter(account=self.account, call=call, per_second=self._quota(call, per_second)).try_acquire(call)
+        shared_limiter(account=self.account, call=call, per_second=self._quota(call, per_second)).take()
 
     # -- before anything is bought -------------------------------------------------------------------------------
 
