@@ -38,7 +38,7 @@ __all__ = ["tone_cloud"]
 
 
 @pytest.fixture
-def library(tone_cloud, monkeypatch):
+def library(fresh_object_storage, tone_cloud, monkeypatch):
     """The connection ``library``, to a bucket that exists, and ``archive``, to a container."""
     monkeypatch.setenv("AIRFLOW_CONN_LIBRARY", json.dumps(tone_cloud.connection()))
     monkeypatch.setenv("AIRFLOW_CONN_ARCHIVE", json.dumps(tone_cloud.blob_connection()))

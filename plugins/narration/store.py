@@ -242,8 +242,8 @@ class Store:
             self._guarded(parts, act)
         except FileNotFoundError as error:
             raise LocationError(
-                f"{self.uri_of(*parts)} cannot be written: {error}. Create the bucket, container or folder, or name "
-                "another one in the parameter 'storage'."
+                f"{self.uri_of(*parts)} cannot be written: {error.strerror or error}. Create the bucket, container or "
+                "folder, or name another one in the parameter 'storage'."
             ) from error
 
     def _guarded(self, parts: tuple[str, ...], act: Callable[[], T]) -> T:
