@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+OWNER = "narration"
+"""Who the Dags belong to, for the filter of Airflow's list of Dags."""
 RETRIES = 8
 """Airflow 3.3 sometimes fails a task that deferred; a retry of the road reconciles and costs nothing."""
 RETRY_DELAY = timedelta(seconds=15)
@@ -31,6 +33,7 @@ def road_defaults() -> dict[str, Any]:
     from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
     return {
+        "owner": OWNER,
         "retries": RETRIES,
         "retry_delay": RETRY_DELAY,
         "retry_exponential_backoff": 2.0,
