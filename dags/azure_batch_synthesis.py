@@ -204,6 +204,7 @@ PARAMS = {
 
 
 @dag(
+    description="One text becomes one batch synthesis job: the steps of Microsoft's page.",
     schedule=None,
     params=PARAMS,
     doc_md=__doc__,

@@ -161,6 +161,7 @@ PARAMS = {
 
 
 @dag(
+    description="One text becomes one job of the Long Audio API, which retires on 2027-04-01.",
     schedule=None,
     params=PARAMS,
     doc_md=__doc__,

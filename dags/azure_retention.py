@@ -173,6 +173,8 @@ with DAG(
 ) as dag:
     AzureSynthesisCleanupOperator(
         task_id="clean_up",
+        doc_md="Lists the jobs that the resource keeps, and deletes finished ones above the targets. Its log says how "
+        "many were kept, deleted and refused, and why.",
         apis="{{ params.apis | join(',') }}",
         targets={api: f"{{{{ params.{name} }}}}" for name, api in targets.items()},
         storages="{{ (params.storages or []) | join('\\n') }}",

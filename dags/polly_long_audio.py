@@ -45,7 +45,7 @@ from typing import Any
 
 from airflow.sdk import Param, dag, task
 
-from narration.operators.form_polly import engines_with_prices, sample_rates
+from narration.operators.form_polly import FORMATS, engines_with_prices, sample_rates
 from narration.operators.parameters import configured
 from narration.operators.polly import PollyStartSpeechSynthesisTaskOperator
 from narration.sensors.polly import PollySpeechSynthesisTaskSensor
@@ -97,6 +97,7 @@ PARAMS = {
         "mp3",
         type="string",
         enum=list(SAMPLE_RATES),
+        values_display=FORMATS,
         title="Format",
         description="What Polly writes: the kind of audio file.",
     ),
@@ -142,6 +143,7 @@ PARAMS = {
 
 
 @dag(
+    description="One text file becomes one audio file: the steps of Amazon's page on long audio.",
     schedule=None,
     params=PARAMS,
     doc_md=__doc__,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
+from narration.operators.cost import TITLES
 from narration.operators.parameters import OUTPUTS, configured
 
 LONGEST_LOCATION = 1024
@@ -119,7 +120,7 @@ def cost_params() -> dict[str, Param]:
         "dry_run": Param(
             False,
             type="boolean",
-            title="Dry run",
+            title=TITLES["dry_run"],
             description="Only read, plan and price the document, and buy nothing. The price is in the log of the task "
             "plan and, when the run has ended, in the run's note.",
             section="Cost",
@@ -129,7 +130,7 @@ def cost_params() -> dict[str, Param]:
             type=["null", "number"],
             minimum=0,
             maximum=MOST_MONEY,
-            title="Budget",
+            title=TITLES["budget"],
             description="The most that this run may cost, in the currency of its price (US dollars unless set "
             "otherwise). If the plan is over it, the run fails before anything is bought. Empty: no limit.",
             section="Cost",
@@ -139,7 +140,7 @@ def cost_params() -> dict[str, Param]:
             type=["null", "integer"],
             minimum=0,
             maximum=MOST_CHARACTERS,
-            title="Budget in characters",
+            title=TITLES["budget_characters"],
             description="The most billable characters that this run may buy; works without a known price. Empty: no "
             "limit.",
             section="Cost",
@@ -149,7 +150,7 @@ def cost_params() -> dict[str, Param]:
             type=["null", "number"],
             minimum=0,
             maximum=MOST_MONEY,
-            title="Ask above",
+            title=TITLES["approve_above"],
             description_md="If the plan costs more than this, in the currency of its price, the run waits until "
             "somebody approves it under *Required Actions*. 0 asks whenever something is bought. Empty: never.",
             section="Cost",
@@ -159,7 +160,7 @@ def cost_params() -> dict[str, Param]:
             type=["null", "number"],
             minimum=0,
             maximum=DEAREST_MILLION,
-            title="Price per million characters",
+            title=TITLES["price_per_million"],
             description_md="What you pay, if it is not the list price. Empty: the installation's "
             "(`AIRFLOW__NARRATION__PRICES`), or the list price.",
             section="Cost",
@@ -183,16 +184,21 @@ def storage_param() -> dict[str, Param]:
     }
 
 
-def storage_conn_id_param() -> dict[str, Param]:
-    """Give the parameter that says which connection opens S3, where another one pays."""
+def storage_conn_id_param(*, of: str = "the document and the storage", more: str = "") -> dict[str, Param]:
+    """
+    Give the parameter that says which connection opens S3, where another one pays.
+
+    :param of: what may lie there.
+    :param more: what else a person should know.
+    """
     return {
         "storage_conn_id": Param(
             "aws_default",
             type=["null", "string"],
             maxLength=250,
             title="AWS connection",
-            description_md="Airflow connection for the document and the storage, if they lie at S3. "
-            "`s3://my_connection@bucket/key` names another one.",
+            description_md=f"Airflow connection for {of}, if they lie at S3. `s3://my_connection@bucket/key` names "
+            f"another one.{more}",
             section="Where",
         )
     }

@@ -11,7 +11,7 @@ from airflow.sdk import Param
 
 from narration.inbox.errors import InboxError
 from narration.inbox.layout import DEFAULT_FOLDERS, Interval, Layout
-from narration.operators.form import storage_param
+from narration.operators.form import storage_conn_id_param, storage_param
 from narration.operators.parameters import configured
 
 DEFAULT_PROFILE = "service: polly\nvoice: Joanna\nengine: neural\n"
@@ -108,14 +108,7 @@ def nightly_params() -> dict[str, Param]:
             section="This run",
         ),
         **storage_param(),
-        "storage_conn_id": Param(
-            "aws_default",
-            type=["null", "string"],
-            title="AWS connection",
-            description_md="For S3 locations of the inbox and the storage; `s3://my_connection@bucket/key` names "
-            "another one. Who pays is in the profile.",
-            section="Where",
-        ),
+        **storage_conn_id_param(of="the inbox and the storage", more=" Who pays is in the profile."),
     }
 
 

@@ -17,7 +17,7 @@ from narration.synthesis.polly_rules import ENGINES, LEXICON_NAME, MAX_LEXICONS,
 from narration.synthesis.polly_voices import LANGUAGES, VOICES
 from narration.synthesis.prices import PRICES, money
 
-_FORMATS = {
+FORMATS = {
     "ogg_vorbis": "Ogg Vorbis, up to 24 kHz",
     "mp3": "MP3, up to 24 kHz",
     "pcm": "PCM, lossless, up to 16 kHz",
@@ -25,6 +25,7 @@ _FORMATS = {
     "mulaw": "µ-law, 8 kHz (telephone)",
     "alaw": "A-law, 8 kHz (telephone)",
 }
+"""What Polly can make, for a person to choose from."""
 
 
 def engines_with_prices() -> dict[str, str]:
@@ -110,7 +111,7 @@ def polly_params() -> dict[str, Param]:
             "ogg_vorbis",
             type="string",
             enum=list(SAMPLE_RATES),
-            values_display=_FORMATS,
+            values_display=FORMATS,
             title="Format of the clips",
             description="What is bought from Polly, paragraph by paragraph; the files of the narration are made from "
             "it. Another format is another purchase.",
