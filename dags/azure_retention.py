@@ -131,8 +131,8 @@ params = {
         items={"type": "string", "minLength": 1, "maxLength": 1024},
         maxItems=100,
         title="Storages",
-        description_md="Every storage that narrations are made into with this connection, one a line, for example "
-        "`s3://bucket/narration`. Jobs of a storage that is missing here stay.",
+        description="Every storage that narrations are made into with this connection, one a line, for example "
+        "s3://bucket/narration. Jobs of a storage that is missing here stay.",
         section="Where",
     ),
     "azure_speech_conn_id": Param(
@@ -149,7 +149,7 @@ params = {
         type=["null", "string"],
         maxLength=250,
         title="AWS connection",
-        description_md="Airflow connection for storages at S3; `s3://my_connection@bucket/key` names another one.",
+        description="Airflow connection for storages at S3; s3://my_connection@bucket/key names another one.",
         section="Where",
     ),
 }

@@ -32,8 +32,8 @@ When a job fails for some paragraphs, only those are bought again.
 
 #### When it fails
 
-Open the failed task and its log: the last line names the place and the remedy. On **plan** and **synthesize**, the link
-*Paragraphs* leads to the text of each paragraph that failed. Then start the Dag again, or clear the failed task; both
+Open the failed task and its log: the last line names the place and the remedy. On **plan** and **synthesize**, the tab
+*Paragraphs* shows the text of each paragraph that failed. Then start the Dag again, or clear the failed task; both
 go on from what was bought.
 
 | what you see | what to do |

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk import conf
 
 from narration import listeners
 from narration.links.azure import AzureSynthesisResultLink
 from narration.links.narration import NarrationFolderLink, NarrationM4bLink, NarrationManifestLink, NarrationMp3Link
-from narration.links.paragraphs import URL_PREFIX, ParagraphsLink
+from narration.links.paragraphs import TAB, URL_PREFIX, ParagraphsLink
 from narration.links.polly import PollyConsoleLink, PollyOutputObjectLink
 from narration.ui.mounted import ParagraphPages
 
@@ -29,4 +30,5 @@ class NarrationPlugin(AirflowPlugin):
     fastapi_apps = [  # noqa: RUF012
         {"name": "narration", "app": ParagraphPages(), "url_prefix": URL_PREFIX},
     ]
+    external_views = [TAB] if conf.getboolean("narration", "paragraphs_tab", fallback=True) else []
     listeners = [listeners]  # noqa: RUF012

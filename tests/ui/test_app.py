@@ -179,6 +179,23 @@ class TestATask:
     def test_what_is_not_there_is_said_to_be(self, reader, address, status):
         assert reader.get(address).status_code == status
 
+    def test_within_a_tab_whose_sandbox_lets_no_link_lead_anywhere_it_has_none(self, reader, airflow_run, three):
+        answer = reader.client.get(airflow_run.address("synthesize", 0), headers={"Sec-Fetch-Dest": "iframe"})
+
+        assert "Too &lt;b&gt;long" in answer.text
+        assert re.findall(r'href="([^"#][^"]*)"', answer.text) == []
+        assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+
+    def test_a_tab_of_a_task_that_is_not_mapped_has_no_index(self, reader, airflow_run):
+        airflow_run.add_failed_task("plan", failed(clip(7), "no such tag"))
+
+        assert "no such tag" in reader.read(f"{airflow_run.address('plan')}?map_index={{MAP_INDEX}}")
+
+    def test_a_tab_of_any_other_task_says_so_and_nothing_else(self, reader, airflow_run):
+        airflow_run.add_task("extract")
+
+        assert "This task has to do with no paragraphs." in reader.read(airflow_run.address("extract"))
+
     @pytest.mark.parametrize("query", ["map_index=x", "map_index=-2", "page=0"])
     def test_an_address_that_makes_no_sense_is_explained(self, reader, airflow_run, query):
         answer = reader.get(f"{airflow_run.address('synthesize')}?{query}")

@@ -32,6 +32,18 @@ class ParagraphsLink(StoredLink):
         cls.persist(context=context, operator=operator, url=url)
 
 
+TAB = {
+    "name": "Paragraphs",
+    "href": f"{URL_PREFIX.strip('/')}/dags/{{DAG_ID}}/runs/{{RUN_ID}}/tasks/{{TASK_ID}}?map_index={{MAP_INDEX}}",
+    "destination": "task_instance",
+    "url_route": "narration_paragraphs",
+}
+"""
+The same page as a tab of the task instance. Airflow 3.3 shows a tab on the task instances of all Dags, and fills in no
+index where a task has none.
+"""
+
+
 def page_address(*, dag_id: str, run_id: str, task_id: str, map_index: int | None = None) -> str:
     """
     Give the address of a task instance's page.

@@ -22,7 +22,7 @@ def document_params(*, note: str = "") -> dict[str, Param]:
     :param note: Markdown that a person should read first, shown with the first field.
     """
     where = (
-        "The text to narrate: a path on the worker, or a URI such as `s3://bucket/book.txt`. Plain text in UTF-8, or "
+        "The text to narrate: a path on the worker, or a URI such as s3://bucket/book.txt. Plain text in UTF-8, or "
         "SSML; at most 64 MB."
     )
     return {
@@ -151,8 +151,8 @@ def cost_params() -> dict[str, Param]:
             minimum=0,
             maximum=MOST_MONEY,
             title=TITLES["approve_above"],
-            description_md="If the plan costs more than this, in the currency of its price, the run waits until "
-            "somebody approves it under *Required Actions*. 0 asks whenever something is bought. Empty: never.",
+            description="If the plan costs more than this, in the currency of its price, the run waits until "
+            "somebody approves it under Required Actions. 0 asks whenever something is bought. Empty: never.",
             section="Cost",
         ),
         "price_per_million": Param(
@@ -161,8 +161,8 @@ def cost_params() -> dict[str, Param]:
             minimum=0,
             maximum=DEAREST_MILLION,
             title=TITLES["price_per_million"],
-            description_md="What you pay, if it is not the list price. Empty: the installation's "
-            "(`AIRFLOW__NARRATION__PRICES`), or the list price.",
+            description="What you pay, if it is not the list price. Empty: the installation's "
+            "(AIRFLOW__NARRATION__PRICES), or the list price.",
             section="Cost",
         ),
     }
@@ -176,9 +176,9 @@ def storage_param() -> dict[str, Param]:
             type="string",
             maxLength=LONGEST_LOCATION,
             title="Storage",
-            description_md="Where audio is kept and the finished narration is written: `s3://bucket/narration`, or a "
+            description="Where audio is kept and the finished narration is written: s3://bucket/narration, or a "
             "folder that all workers share. A paragraph that lies there is never bought again, so keep to one. "
-            "`AIRFLOW__NARRATION__STORAGE` sets the default.",
+            "AIRFLOW__NARRATION__STORAGE sets the default.",
             section="Where",
         )
     }
@@ -197,7 +197,7 @@ def storage_conn_id_param(*, of: str = "the document and the storage", more: str
             type=["null", "string"],
             maxLength=250,
             title="AWS connection",
-            description_md=f"Airflow connection for {of}, if they lie at S3. `s3://my_connection@bucket/key` names "
+            description=f"Airflow connection for {of}, if they lie at S3. s3://my_connection@bucket/key names "
             f"another one.{more}",
             section="Where",
         )

@@ -48,8 +48,8 @@ def voice_params() -> dict[str, Param]:
             type=["null", "string"],
             maxLength=100,
             title="Another voice",
-            description_md="Short name of a voice that is not in the list, because it is newer or your own, for "
-            "example `en-US-NewestMultilingualNeural`. It is used instead of the one above. Empty: the one above.",
+            description="Short name of a voice that is not in the list, because it is newer or your own, for "
+            "example en-US-NewestMultilingualNeural. It is used instead of the one above. Empty: the one above.",
             section="Voice",
         ),
     }
@@ -178,8 +178,8 @@ def azure_long_audio_params() -> dict[str, Param]:
     """Give everything that a person may set for a narration with Azure's Long Audio API."""
     return {
         **document_params(
-            note="**The Long Audio API retires on 2027-04-01.** `narrate_azure_batch` does the same for the same "
-            "voices, and buys nothing again that lies in the storage."
+            note="**The Long Audio API retires on 2027-04-01.** The Dag *narrate_azure_batch* does the same for the "
+            "same voices, and buys nothing again that lies in the storage."
         ),
         **voice_params(),
         **cost_params(),

@@ -29,9 +29,8 @@ def nightly_params() -> dict[str, Param]:
             type="string",
             maxLength=2000,
             title="Inbox",
-            description_md="Folder or URI that documents arrive in: a path that every worker sees, "
-            "`s3://bucket/prefix` or `abfs://container/prefix`. `AIRFLOW__NARRATION__INBOX` sets the default.",
-            section="Inbox",
+            description="Folder or URI that documents arrive in: a path that every worker sees, "
+            "s3://bucket/prefix or abfs://container/prefix. AIRFLOW__NARRATION__INBOX sets the default.",
         ),
         "layout": Param(
             layout if layout in LAYOUTS else "modified",
@@ -44,16 +43,14 @@ def nightly_params() -> dict[str, Param]:
             title="How it is laid out",
             description="What decides which run a document belongs to: when it was last modified, or the dated folder "
             "that it lies in.",
-            section="Inbox",
         ),
         "folders": Param(
             configured("inbox_folders", DEFAULT_FOLDERS),
             type="string",
             maxLength=200,
             title="Names of dated folders",
-            description_md="`%Y-%m-%d` for folders such as 2026-11-28, `%Y/%m/%d/%H` for one in another and one an "
+            description="%Y-%m-%d for folders such as 2026-11-28, %Y/%m/%d/%H for one in another and one an "
             "hour. Only for dated folders.",
-            section="Inbox",
         ),
         "late_days": Param(
             7,
@@ -63,7 +60,6 @@ def nightly_params() -> dict[str, Param]:
             title="Late arrivals (days)",
             description="Also narrate what came into the so many days before, after the runs of those days had looked. "
             "0: never.",
-            section="Inbox",
         ),
         "profile": Param(
             configured("inbox_profile", DEFAULT_PROFILE),
@@ -71,10 +67,9 @@ def nightly_params() -> dict[str, Param]:
             format="multiline",
             maxLength=20_000,
             title="Profile",
-            description_md="How documents are narrated that have no profile of their own: a document `emma.txt` has it "
-            "in `emma.yaml`, a folder and the inbox in `profile.yaml`. One `name: value` a line, with the names of the "
-            "`narrate_*` forms: service, voice, outputs, budget and so on.",
-            section="Inbox",
+            description="How documents are narrated that have no profile of their own: a document emma.txt has it "
+            "in emma.yaml, a folder and the inbox in profile.yaml. Each line is a name, a colon and a value; the names "
+            "are those of the narrate_* forms: service, voice, outputs, budget and so on.",
         ),
         "since": Param(
             None,

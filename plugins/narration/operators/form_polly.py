@@ -92,8 +92,8 @@ def polly_params() -> dict[str, Param]:
             type="string",
             pattern=r"^(?:[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9])?$",
             title="Bucket for Polly",
-            description_md="Name of the S3 bucket, in the Region of the connection, that Polly itself writes into. "
-            "`AIRFLOW__NARRATION__POLLY_BUCKET` sets the default.",
+            description="Name of the S3 bucket, in the Region of the connection, that Polly itself writes into. "
+            "AIRFLOW__NARRATION__POLLY_BUCKET sets the default.",
             section="Where",
         ),
         "aws_conn_id": Param(

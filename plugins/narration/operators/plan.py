@@ -75,6 +75,7 @@ class PlanNarrationOperator(RoadOperator):
             plan = plan_narration(document, profile=profile, rules=service.rules(profile), pauses=parameters.pauses)
         except UnspeakableError as error:
             context["ti"].xcom_push(key=FAILED_PARAGRAPHS, value=kept(error.paragraphs))
+            self.log.error("Their text is under Paragraphs: a tab of this task, and a link under its Details.")
             raise
 
         clips = distinct(paragraph.clip for paragraph in plan.paragraphs)

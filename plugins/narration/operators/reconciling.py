@@ -285,7 +285,7 @@ class OrderReconciler:
             failed = self.failed(flawed)
             raise PurchasesInVainError(
                 f"The audio of {len(flawed)} of {len(self._by_key)} paragraphs was not accepted, and they are not "
-                f"bought again: {_named(failed)}. Does the voice speak the language of the document?",
+                f"bought again:\n{_named(failed)}\nDoes the voice speak the language of the document?",
                 failed,
             )
 
@@ -294,14 +294,14 @@ class OrderReconciler:
         if own:
             raise ParagraphRefusedError(
                 f"The service refused {len(own)} paragraph(s) for good; nothing was paid for them. Change them and "
-                f"start again: {_named(own)}",
+                f"start again:\n{_named(own)}",
                 [*own, *self.failed(decision.exhausted)],
             )
         if decision.exhausted:
             failed = self.failed(decision.exhausted)
             raise PurchasesInVainError(
                 f"{len(failed)} paragraph(s) failed {self._max_failures} times at the service, or twice "
-                f"gave audio that was not accepted: {_named(failed)}. Mend the cause and start the Dag again.",
+                f"gave audio that was not accepted:\n{_named(failed)}\nMend the cause and start the Dag again.",
                 failed,
             )
 
@@ -373,8 +373,8 @@ class OrderReconciler:
 
 def _named(paragraphs: Sequence[FailedParagraph]) -> str:
     more = len(paragraphs) - _MOST_NAMED
-    named = "; ".join(str(paragraph) for paragraph in paragraphs[:_MOST_NAMED])
-    return f"{named}; and {more} more" if more > 0 else named
+    named = "\n".join(str(paragraph) for paragraph in paragraphs[:_MOST_NAMED])
+    return f"{named}\nand {more} more" if more > 0 else named
 
 
 def _portions(items: Iterable[Any], size: int) -> Iterable[list[Any]]:

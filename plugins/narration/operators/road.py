@@ -20,16 +20,16 @@ TASK_DOCS = {
     "plan": """Looks what the store holds and what the service offers, and prices the rest: the log and the XCom
 `summary` say what would be bought and for how much. Buys nothing.
 
-**If it fails:** over the budget, it names both amounts. If paragraphs cannot be spoken as they are, the link
-*Paragraphs* leads to their text.""",
+**If it fails:** over the budget, it names both amounts. If paragraphs cannot be spoken as they are, the tab
+*Paragraphs* shows their text.""",
     "approve": """Waits for a person under *Required Actions* if the plan costs more than the field *Ask above* of
 the form; ends a dry run. Holds no worker while it waits. Buys nothing.""",
     "synthesize": """Buys the paragraphs of one order, waits for them without a worker, checks the audio and puts it
 into the store. **This task spends the money**, once for each paragraph: a retry or a clear adopts what was bought.
 
-The link *Paragraphs* shows each paragraph, what became of it, and its text.
+The tab *Paragraphs* shows each paragraph, what became of it, and its text.
 
-**If it fails:** the log and that page name the paragraphs and the service's reason. Change them, or mend the cause,
+**If it fails:** the log and that tab name the paragraphs and the service's reason. Change them, or mend the cause,
 and start the Dag again; the others are kept.""",
     "assemble": """Joins the clips and encodes the MP3 and the M4B. Buys nothing.
 

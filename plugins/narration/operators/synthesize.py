@@ -186,6 +186,10 @@ class SynthesisOperator(RoadOperator):
                 failed.update({each.clip_key: each for each in failure.paragraphs})
         if failed:
             context["ti"].xcom_push(key=FAILED_PARAGRAPHS, value=kept(failed.values()))
+        if failed and failures:
+            self.log.error(
+                "The text of what failed is under Paragraphs: a tab of this task, and a link under its Details."
+            )
 
     @cached_property
     def _progress(self) -> dict[str, Progress]:

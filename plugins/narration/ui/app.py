@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
+from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from narration.ui.orders import read_order
@@ -48,8 +49,13 @@ def _requires_access() -> Any:
     return requires_access_dag(method="GET", access_entity=DagAccessEntity.TASK_INSTANCE)
 
 
+def _index(value: Any) -> Any:
+    """Read an index; where a task has none, Airflow leaves the placeholder of the tab's address as it is."""
+    return -1 if value == "{MAP_INDEX}" else value
+
+
 def _run(request: Request, dag_id: str, run_id: str) -> HTMLResponse:
-    page = Page(root=_root(request), dag_id=dag_id, run_id=run_id)
+    page = Page(root=_root(request), dag_id=dag_id, run_id=run_id, is_tab=_is_tab(request))
     return _answer(run_page(page, tasks=_tasks(dag_id=dag_id, run_id=run_id)))
 
 
@@ -58,14 +64,14 @@ def _task(
     dag_id: str,
     run_id: str,
     task_id: str,
-    map_index: int = Query(-1, ge=-1),
-    page: int = Query(1, ge=1, le=100_000),
+    map_index: Annotated[int, BeforeValidator(_index), Query(ge=-1)] = -1,
+    page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> HTMLResponse:
     found = _tasks(dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index)
     if not found:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"The run has no task {task_id} with the index {map_index}.")
     (facts,) = found
-    about = Page(root=_root(request), dag_id=dag_id, run_id=run_id)
+    about = Page(root=_root(request), dag_id=dag_id, run_id=run_id, is_tab=_is_tab(request))
     orders = [read_order(place, failed=facts.failed) for place in facts.orders] if facts.sees_orders_through else []
     return _answer(task_page(about, facts=facts, orders=orders, number=page))
 
@@ -82,6 +88,11 @@ def _tasks(*, dag_id: str, run_id: str, **which: Any) -> Sequence[TaskFacts]:
 def _root(request: Request) -> str:
     """Give the path under which this application lies, that of Airflow included."""
     return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _is_tab(request: Request) -> bool:
+    """Tell whether the page is shown within Airflow's, whose sandbox lets no link lead anywhere."""
+    return request.headers.get("sec-fetch-dest") == "iframe"
 
 
 def _answer(html: str, *, status: int = HTTPStatus.OK) -> HTMLResponse:

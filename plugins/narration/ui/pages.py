@@ -28,11 +28,13 @@ class Page:
     What every page knows.
 
     :param root: the path under which the application lies.
+    :param is_tab: whether it is shown within Airflow's own page, where a link leads nowhere.
     """
 
     root: str
     dag_id: str
     run_id: str
+    is_tab: bool = False
 
     @property
     def airflow(self) -> str:

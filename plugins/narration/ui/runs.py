@@ -59,6 +59,11 @@ class TaskFacts:
     total: int | None = None
 
     @property
+    def is_of_a_road(self) -> bool:
+        """Whether tasks that are called so have to do with orders."""
+        return _last(self.task_id) in (PLAN, SYNTHESIZE)
+
+    @property
     def sees_orders_through(self) -> bool:
         """Whether it brings its orders about, and has not only planned them."""
         return self.task_id.rpartition(".")[2] != PLAN
