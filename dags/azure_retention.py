@@ -1,6 +1,8 @@
 """
 ### Keep Azure Speech below its limit of stored jobs
 
+#### What it does
+
 Azure's Long Audio API keeps every job until somebody deletes it, and refuses new ones when it keeps 20,000. This Dag
 looks once an hour how many jobs each of Azure's three synthesis APIs keeps, and where there are more than the target it
 deletes finished ones, the oldest first. Nothing is deleted as long as there are fewer.
@@ -22,6 +24,24 @@ stopped half-way nothing is lost: it begins again with a new list.
 
 The batch synthesis APIs delete their jobs by themselves when the time to live is over. Their targets are there because
 a short list is quick to search.
+
+#### What it costs
+
+Nothing: Azure bills neither a list nor a deletion. What it deletes, though, was paid for. As the form stands, nothing
+is deleted whose audio is not in a storage of yours; with *Also uncollected jobs*, what is needed of them is bought
+again.
+
+#### When it fails
+
+| what you see | what to do |
+| --- | --- |
+| **clean_up**: the connection is refused | correct the Airflow connection that the field *Azure Speech connection* names |
+| **clean_up**: a storage cannot be read | correct *Storages*, or its connection; nothing was deleted whose clips could not be looked for |
+| more jobs stay than the target | the log says why: not collected, not ours, too young, or waiting. Name the storage that is missing, or allow more in the form |
+| an API is left out with a warning | the region of the resource does not have it; take it out of *APIs* |
+| **clean_up** is up for retry, or was stopped | nothing: it begins again with a new list |
+
+#### Another resource
 
 Another schedule, other defaults or a second Azure resource: copy this file, and change the numbers and the `dag_id`.
 """
@@ -60,10 +80,11 @@ params = {
         type="array",
         items={"type": "string", "enum": list(NAMES)},
         minItems=1,
+        maxItems=len(NAMES),
         examples=list(NAMES),
         values_display=NAMES,
         title="APIs",
-        description="One that the region of the resource does not have is left out with a warning.",
+        description="Which of Azure's APIs to clean. One that the region of the resource does not have is left out with a warning.",
         section="How many may stay",
     ),
     **{
@@ -73,7 +94,7 @@ params = {
             minimum=0,
             maximum=20_000 if api == LONG_AUDIO else 1_000_000,
             title=f"{NAMES[api]}: target",
-            description="Jobs in any state; 0: delete all that may go. "
+            description="How many jobs may stay, in any state; above that, the oldest go. 0: delete all that may go. "
             + ("The service keeps 20,000 at the most." if api == LONG_AUDIO else "The service names no limit."),
             section="How many may stay",
         )
@@ -85,14 +106,14 @@ params = {
         minimum=0,
         maximum=60 * 24 * 365,
         title="Youngest (minutes)",
-        description="A job stays for so long after it finished.",
+        description="How long a job stays at least after it finished, in minutes: 60 is an hour, 525,600 a year.",
         section="What may go",
     ),
     "delete_uncollected": Param(
         False,
         type="boolean",
         title="Also uncollected jobs",
-        description="Jobs of this project whose clips are not all in the storages. They were paid for, and what is "
+        description="Delete jobs of this project whose clips are not all in the storages, too. They were paid for, and what is "
         "needed of them is bought again.",
         section="What may go",
     ),
@@ -100,32 +121,35 @@ params = {
         False,
         type="boolean",
         title="Also other people's jobs",
-        description="Jobs at this resource that this project did not buy, and those of the small example Dags. "
+        description="Delete jobs at this resource that this project did not buy, and those of the small example Dags, too. "
         "Their audio is lost.",
         section="What may go",
     ),
     "storages": Param(
         [place for place in [configured("storage")] if place],
         type=["null", "array"],
-        items={"type": "string", "minLength": 1},
+        items={"type": "string", "minLength": 1, "maxLength": 1024},
+        maxItems=100,
         title="Storages",
-        description_md="Every storage that narrations are made into with this connection, one a line, for example "
-        "`s3://bucket/narration`. Jobs of a storage that is missing here stay.",
+        description="Every storage that narrations are made into with this connection, one a line, for example "
+        "s3://bucket/narration. Jobs of a storage that is missing here stay.",
         section="Where",
     ),
     "azure_speech_conn_id": Param(
         "azure_speech_default",
         type="string",
         minLength=1,
+        maxLength=250,
         title="Azure Speech connection",
-        description="The resource whose jobs are cleaned.",
+        description="Airflow connection of the type Azure AI Speech: the resource whose jobs are cleaned.",
         section="Where",
     ),
     "storage_conn_id": Param(
         "aws_default",
         type=["null", "string"],
+        maxLength=250,
         title="AWS connection",
-        description_md="For storages at S3; `s3://my_connection@bucket/key` names another one.",
+        description="Airflow connection for storages at S3; s3://my_connection@bucket/key names another one.",
         section="Where",
     ),
 }
@@ -139,6 +163,7 @@ with DAG(
     max_active_runs=1,
     params=params,
     default_args={
+        "owner": "narration",
         "retries": 3,
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": 2.0,
@@ -148,6 +173,8 @@ with DAG(
 ) as dag:
     AzureSynthesisCleanupOperator(
         task_id="clean_up",
+        doc_md="Lists the jobs that the resource keeps, and deletes finished ones above the targets. Its log says how "
+        "many were kept, deleted and refused, and why.",
         apis="{{ params.apis | join(',') }}",
         targets={api: f"{{{{ params.{name} }}}}" for name, api in targets.items()},
         storages="{{ (params.storages or []) | join('\\n') }}",

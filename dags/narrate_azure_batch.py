@@ -1,6 +1,8 @@
 """
 ### Narrate a document with Azure batch synthesis
 
+#### What it does
+
 Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapter marks, and a manifest.
 
 * **read** checks the form and reads the document.
@@ -13,12 +15,42 @@ Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapt
 * **assemble** joins the clips and encodes them once.
 * **publish** writes the manifest, and so publishes the narration, and holds what was billed against the estimate.
 
-Running it again on the same document buys nothing. Running it on an edited document buys the edited paragraphs. A
-retry, a clear or a crash at any point buys nothing twice. When a job fails for some paragraphs, only those are bought
-again.
-
 The form chooses between the versions 2024-04-01 and 3.1-preview1 of the service. Both, and `narrate_azure_long_audio`,
 speak with the same voices: what one of them has bought into a storage the others find there.
+
+#### What it costs
+
+Azure bills each character that it spoke, the markup of SSML included. Before anything is bought, the log of **plan**
+says how many characters are bought and for how much. In the form, *Dry run* stops there, *Budget* ends a run that would
+cost more, and *Ask above* has a person decide. When the run has ended, its note says what the service billed; the task
+**publish** has the bill in its XCom `bill`. docs/cost.md has the prices and the rest.
+
+Running it again on the same document and storage buys nothing. Running it on an edited document buys the edited
+paragraphs. A retry, a clear or a crash at any point buys nothing twice.
+
+When a job fails for some paragraphs, only those are bought again.
+
+#### When it fails
+
+Open the failed task and its log: the last line names the place and the remedy. On **plan** and **synthesize**, the tab
+*Paragraphs* shows the text of each paragraph that failed. Then start the Dag again, or clear the failed task; both
+go on from what was bought.
+
+| what you see | what to do |
+| --- | --- |
+| **read**: a field or a combination of fields is refused | start again with the field that the message names set right |
+| **read**: the document is not there or cannot be read | correct *Document*, or the line that the message names |
+| **plan**: paragraphs cannot be spoken as they are | open *Paragraphs*, change the text there, start again; nothing was bought |
+| **plan**: the plan is over the budget | raise *Budget*, narrate less, or choose another voice |
+| **plan**: the voice is not there, or the resource is of the free tier | choose another voice, or a resource of the tier S0 |
+| **approve** waits | answer under *Required Actions*; nothing is bought meanwhile |
+| **synthesize** is deferred for long | it waits for Azure, without a worker |
+| **synthesize** is up for retry | nothing: it tries again by itself, up to eight times, and buys nothing twice |
+| **synthesize**: paragraphs were refused, or failed again and again | open *Paragraphs*, change the text or mend the cause, start again; the others are kept |
+| **assemble** or **publish**: the store is full or not there | make room, then clear the task |
+| **assemble**: a clip is missing or was altered | start again: what is missing is fetched or bought |
+
+Azure keeps finished jobs; `azure_retention` deletes those that are of no more use. docs/azure.md has the rest.
 """
 
 from __future__ import annotations
@@ -42,7 +74,7 @@ with DAG(
     params=azure_batch_params(),
     default_args=road_defaults(),
     **notices(),
-    tags=["narration", "azure"],
+    tags=["narration", "azure", "audiobook"],
     max_active_runs=4,
 ) as dag:
     narration_tasks(service="azure_batch", orders_at_once=ORDERS_AT_ONCE)

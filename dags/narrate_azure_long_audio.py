@@ -5,6 +5,8 @@
 `narrate_azure_batch` with the same document, voice, output format and storage: both speak with the same voices, so what
 is in the storage is not bought again.
 
+#### What it does
+
 Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapter marks, and a manifest.
 
 * **read** checks the form and reads the document.
@@ -17,11 +19,41 @@ Turns a plain text or SSML document into an audiobook: an MP3, an M4B with chapt
 * **assemble** joins the clips and encodes them once.
 * **publish** writes the manifest, and so publishes the narration, and holds what was billed against the estimate.
 
-Running it again on the same document buys nothing. Running it on an edited document buys the edited paragraphs. A
-retry, a clear or a crash at any point buys nothing twice. The API takes no script of 400 characters or less: where so
-little is left to buy, it is bought from batch synthesis with the same connection, for exactly its own characters. In
-the format `riff-16khz-16bit-mono-pcm`, which batch synthesis lacks, a paragraph is sent again to fill a short script
-up, and the log says what that costs.
+#### What it costs
+
+Azure bills each character that it spoke, the markup of SSML included. Before anything is bought, the log of **plan**
+says how many characters are bought and for how much. In the form, *Dry run* stops there, *Budget* ends a run that would
+cost more, and *Ask above* has a person decide. When the run has ended, its note says what the service billed; the task
+**publish** has the bill in its XCom `bill`. docs/cost.md has the prices and the rest.
+
+Running it again on the same document and storage buys nothing. Running it on an edited document buys the edited
+paragraphs. A retry, a clear or a crash at any point buys nothing twice.
+
+The API takes no script of 400 characters or less: where so little is left to buy, it is bought from batch synthesis
+with the same connection, for exactly its own characters. In the format `riff-16khz-16bit-mono-pcm`, which batch
+synthesis lacks, a paragraph is sent again to fill a short script up, and the log says what that costs.
+
+#### When it fails
+
+Open the failed task and its log: the last line names the place and the remedy. On **plan** and **synthesize**, the tab
+*Paragraphs* shows the text of each paragraph that failed. Then start the Dag again, or clear the failed task; both
+go on from what was bought.
+
+| what you see | what to do |
+| --- | --- |
+| **read**: a field or a combination of fields is refused | start again with the field that the message names set right |
+| **read**: the document is not there or cannot be read | correct *Document*, or the line that the message names |
+| **plan**: paragraphs cannot be spoken as they are | open *Paragraphs*, change the text there, start again; nothing was bought |
+| **plan**: the plan is over the budget | raise *Budget*, narrate less, or choose another voice |
+| **plan**: the voice is not there, or the resource is of the free tier | choose another voice, or a resource of the tier S0 |
+| **approve** waits | answer under *Required Actions*; nothing is bought meanwhile |
+| **synthesize** is deferred for long | it waits for Azure, without a worker; a job of fewer than 10,000 characters may wait up to 12 hours |
+| **synthesize** is up for retry | nothing: it tries again by itself, up to eight times, and buys nothing twice |
+| **synthesize**: paragraphs were refused, or failed again and again | open *Paragraphs*, change the text or mend the cause, start again; the others are kept |
+| **assemble** or **publish**: the store is full or not there | make room, then clear the task |
+| **assemble**: a clip is missing or was altered | start again: what is missing is fetched or bought |
+
+The API keeps 20,000 jobs and then refuses new ones: switch on `azure_retention`. docs/azure.md has the rest.
 """
 
 from __future__ import annotations
@@ -47,7 +79,7 @@ with DAG(
     params=azure_long_audio_params(),
     default_args=road_defaults(),
     **notices(),
-    tags=["narration", "azure"],
+    tags=["narration", "azure", "audiobook", "retires 2027-04-01"],
     max_active_runs=4,
 ) as dag:
     # A job of fewer than 10,000 characters may wait up to twelve hours before it begins.

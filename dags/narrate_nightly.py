@@ -1,6 +1,8 @@
 """
 ### Narrate what arrived in an inbox
 
+#### What it does
+
 Each run takes the documents that arrived in the inbox during its data interval (tonight's run: those of the day that
 ends) and turns each into an audiobook: an MP3, an M4B with chapter marks, and a manifest. Those that came late, after
 the run of their day had looked, it takes along.
@@ -20,22 +22,24 @@ the run of their day had looked, it takes along.
   published narration updates the asset `narrations`, from which other Dags can start.
 * **report** says what was narrated, what was not and why, and what it cost.
 
-**What it costs.** What the services bill for paragraphs that were never bought before, and nothing else: a document
+#### What it costs
+
+What the services bill for paragraphs that were never bought before, and nothing else: a document
 that was narrated and did not change is not looked at again. The budget of a profile ends a document before anything
 is bought for it. *Dry run* in the form prices everything and buys nothing.
 
-**Starting it.** Switched on, it runs each night for the day that ended. Started by hand it takes the last complete
+Switched on, it runs each night for the day that ended. Started by hand it takes the last complete
 day, or what *Since* and *Until* in the form say. Past days: `airflow backfill create --dag-id narrate_nightly
 --from-date 2026-01-01 --to-date 2026-01-31`.
 
-**When it fails.**
+#### When it fails
 
 | what you see | what to do |
 | --- | --- |
-| `report` failed | It names each failed document with its reason; the others are published. Mend the document or its \
+| **report** failed | It names each failed document with its reason; the others are published. Mend the document or its \
 profile and clear the run, or wait: the next night takes it along. |
-| `find` failed | The inbox cannot be looked through; the log says why. Nothing was read or bought. |
-| `synthesize` failed | Its log names the paragraphs. What was bought of the others is kept. |
+| **find** failed | The inbox cannot be looked through; the log says why. Nothing was read or bought. |
+| **synthesize** or **plan** failed for a document | The log and the tab *Paragraphs* name the paragraphs. What was bought of the others is kept. |
 | nothing was narrated | The run's note says what lies in the inbox and for which time it looked. |
 """
 

@@ -1,6 +1,8 @@
 """
 ### One text file, one Amazon Polly synthesis task
 
+#### What it does
+
 The steps of Amazon's own page on long audio, each as a task: **start** submits one text file to Polly
 (`StartSpeechSynthesisTask`), **wait** asks until it is done (`GetSpeechSynthesisTask`), in the triggerer and holding
 no worker, and **hand_on** gives the place and the size of the audio to whatever comes next.
@@ -10,12 +12,30 @@ clips that are never bought twice, is the business of `narrate_polly`.
 
 * One task takes a text of at most 100,000 billed characters (200,000 with SSML tags); a longer one is refused before
   anything is bought.
-* A retry or a clear of **start** does not buy again: it adopts the synthesis task that the earlier attempt started,
-  as long as Polly remembers it (72 hours). A new run does buy.
 * Polly writes the audio to `<key prefix>.<task id>.<extension>` in the bucket, with the permissions of the
   connection; the place is read from Polly's answer.
 * With a topic and a queue, **wait** ends with Polly's own notice instead of asking every ten seconds. A notice that
   gets lost costs up to five minutes and nothing else.
+
+#### What it costs
+
+Polly bills the whole text once, when it accepts it, by the engine: 4 (standard), 16 (neural), 30 (generative) or 100
+(long-form) US dollars per million characters by the price list; docs/cost.md has more. The XCom of **hand_on** has the
+characters that Polly billed. There is no dry run and no budget here.
+
+A retry or a clear of **start** does not buy again: it adopts the synthesis task that the earlier attempt started, as
+long as Polly remembers it (72 hours). A new run does buy.
+
+#### When it fails
+
+| what you see | what to do |
+| --- | --- |
+| **start**: the text, the voice or the SSML is refused | correct what the message names and start a new run; nothing was bought |
+| **start**: the bucket is not there, or in another Region | create it in the Region of the connection, or name another one |
+| **start** is up for retry | nothing: Polly was busy or did not answer; it tries again by itself and adopts what it finds |
+| **wait** is deferred for long | it waits for Polly, without a worker |
+| **wait**: the synthesis task failed | the message has Polly's reason; mend it and start a new run, which buys again |
+| **hand_on**: the object is not there | clear the task; if it stays away, look for it in the bucket under the key prefix |
 
 See [Long audio files](https://docs.aws.amazon.com/polly/latest/dg/asynchronous.html) in the Polly Developer Guide.
 """
@@ -27,21 +47,29 @@ from typing import Any
 
 from airflow.sdk import Param, dag, task
 
+from narration.operators.form_polly import FORMATS, engines_with_prices, sample_rates
 from narration.operators.parameters import configured
 from narration.operators.polly import PollyStartSpeechSynthesisTaskOperator
 from narration.sensors.polly import PollySpeechSynthesisTaskSensor
 from narration.synthesis.polly_rules import ENGINES, SAMPLE_RATES
-from narration.synthesis.polly_voices import VOICES
+from narration.synthesis.polly_voices import LANGUAGES, VOICES
 
 PARAMS = {
     "text_file": Param(
         type="string",
         minLength=1,
+        maxLength=1024,
         title="Text file",
-        description="Path on the worker, or a URI such as s3://bucket/key. UTF-8, at most 100,000 billed characters.",
+        description="The text to speak: a path on the worker, or a URI such as s3://bucket/key. UTF-8, at most 100,000 billed "
+        "characters.",
     ),
     "text_type": Param(
-        "text", type="string", enum=["text", "ssml"], title="Text type", description="Plain text, or one SSML document."
+        "text",
+        type="string",
+        enum=["text", "ssml"],
+        values_display={"text": "Plain text", "ssml": "SSML"},
+        title="Text or SSML",
+        description="What the file holds: plain text, or one SSML document.",
     ),
     "voice": Param(
         "Joanna",
@@ -49,30 +77,39 @@ PARAMS = {
         enum=sorted(VOICES, key=lambda voice: VOICES[voice].label),
         values_display={voice.voice_id: voice.label for voice in VOICES.values()},
         title="Voice",
-        description="Each with its language and the engines that it speaks with.",
+        description="Who speaks: the language, the voice, and in brackets the engines that it has.",
     ),
     "engine": Param(
         "standard",
         type="string",
         enum=list(ENGINES),
+        values_display=engines_with_prices(),
         title="Engine",
-        description="Must be one of the voice's. Prices differ by a factor of 25.",
+        description="How the voice is made; one of the engines in the brackets behind the voice. List prices.",
     ),
     "language_code": Param(
         None,
         type=["null", "string"],
+        enum=[None, *LANGUAGES],
+        values_display={None: "The voice's own", **LANGUAGES},
         title="Language",
-        description="Only for a bilingual voice, such as hi-IN for Aditi.",
+        description="Only for voices that speak two languages, such as Aditi and Kajal.",
     ),
     "output_format": Param(
-        "mp3", type="string", enum=list(SAMPLE_RATES), title="Format", description="Of the audio that Polly writes."
+        "mp3",
+        type="string",
+        enum=list(SAMPLE_RATES),
+        values_display=FORMATS,
+        title="Format",
+        description="What Polly writes: the kind of audio file.",
     ),
     "sample_rate": Param(
         None,
         type=["null", "string"],
-        enum=[None, *sorted({str(rate) for rates in SAMPLE_RATES.values() for rate in rates}, key=int)],
+        enum=[None, *(rate for rate in sample_rates() if rate != "auto")],
+        values_display={None: "Polly's default", **sample_rates()},
         title="Sample rate (Hz)",
-        description="Empty: Polly's default. mp3, ogg_vorbis: 8000 to 24000; pcm: 8000, 16000; ogg_opus: 48000.",
+        description="Of the audio. mp3, ogg_vorbis: 8000 to 24000; pcm: 8000, 16000; ogg_opus: 48000.",
     ),
     "bucket": Param(
         configured("polly_bucket"),
@@ -108,18 +145,20 @@ PARAMS = {
         "aws_default",
         type="string",
         minLength=1,
-        title="Connection",
-        description="Airflow connection of type Amazon Web Services: it pays, and it writes to the bucket.",
+        maxLength=250,
+        title="AWS connection",
+        description="Airflow connection of the type Amazon Web Services: its account pays, and it writes to the bucket.",
     ),
 }
 
 
 @dag(
+    description="One text file becomes one audio file: the steps of Amazon's page on long audio.",
     schedule=None,
     params=PARAMS,
     doc_md=__doc__,
-    tags=["narration", "polly"],
-    default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
+    tags=["narration", "polly", "example"],
+    default_args={"owner": "narration", "retries": 3, "retry_delay": timedelta(minutes=1)},
 )
 def polly_long_audio() -> None:
     start = PollyStartSpeechSynthesisTaskOperator(

@@ -195,7 +195,9 @@ class StateStore:
 
 
 class TaskInstanceInTest:
-    """What the blocks use of a task instance."""
+    """What the operators use of a task instance."""
+
+    dag_id, run_id, task_id, map_index = "books", "manual", "task", -1
 
     def __init__(self) -> None:
         self.xcoms: dict[str, Any] = {}

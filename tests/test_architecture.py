@@ -22,6 +22,8 @@ ALLOWED = {
     "services": {"hooks", "store", "paths"},
     "hooks": {"store", "paths"},
     "links": {"hooks", "store", "paths"},
+    # Runs in the API server.
+    "ui": {"links", "store", "paths"},
     "store": {"paths"},
     "paths": set(),
     "errors": set(),

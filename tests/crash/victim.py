@@ -142,6 +142,8 @@ def _is_ours(error: Exception) -> bool:
 
 
 class _TaskInstance:
+    dag_id, run_id, task_id, map_index = "books", "manual", "task", -1
+
     def __init__(self, others: dict[str, dict[str, Any]]) -> None:
         self.xcoms: dict[str, Any] = {}
         self._others = others

@@ -7,7 +7,8 @@ import pytest
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
-from narration.links.azure import AzureSynthesisResultLink, console_url
+from narration.links.azure import AzureSynthesisResultLink
+from narration.links.console import console_url
 from narration.operators.azure_batch_synthesis import AzureBatchSynthesisDownloadResultsOperator
 from narration.operators.azure_long_audio import AzureLongAudioDownloadResultsOperator
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from narration.operators.cost import BudgetExceededError, CostLimits
+from narration.operators.cost import TITLES, BudgetExceededError, CostLimits
 from narration.synthesis.prices import PriceError
 from tests.road import PROFILE
 
@@ -110,7 +110,7 @@ class TestTheBudget:
 
     @pytest.mark.parametrize("name", ["budget", "approve_above", "price_per_million", "budget_characters"])
     def test_an_amount_that_is_none_is_named(self, road, run, texts, name):
-        with pytest.raises(PriceError, match=f"parameter '{name}' is 'much'"):
+        with pytest.raises(PriceError, match=f"{TITLES[name]} \\(parameter '{name}'\\) is 'much'"):
             road.plan(run, **{name: "much"})
 
 

@@ -299,8 +299,11 @@ class TestFailedJobs:
         with pytest.raises(PurchasesInVainError) as stopped:
             bench.see_through(order, run)
 
-        for part in ("One, paragraph 1 (line 7 of story.txt)", "No permission to write.", "3 times", "Mend the cause"):
+        quoted = f"One, paragraph 1 (line 7 of story.txt), “{bench.text(1)}”: No permission to write."
+        for part in (quoted, "3 times", "Mend the cause"):
             assert part in str(stopped.value)
+        (failed,) = run.ti.xcoms["failed_paragraphs"]
+        assert (failed["text"], failed["reason"]) == (bench.text(1), "No permission to write.")
         assert bench.bought == 4
         assert bench.stored(order) == 1
 
@@ -341,10 +344,26 @@ class TestRefusals:
         bad = bench.clip(f"<speak>Too long a break.<break time='20s'/>{bench.word}</speak>", text_type="ssml")
         order = bench.order(bench.text(1), replace(bad, place="Two, paragraph 5"), bench.text(2))
 
-        with pytest.raises(ParagraphRefusedError, match=r"Two, paragraph 5: .*InvalidSsmlException.*10 seconds"):
+        with pytest.raises(ParagraphRefusedError, match=r"Two, paragraph 5, “Too long.*”: .*InvalidSsml.*10 seconds"):
             bench.see_through(order, run)
 
         assert bench.bought == bench.stored(order) == 2
+
+    def test_it_is_named_for_the_page_with_its_text_while_the_others_are_still_being_made(self, bench, run):
+        text = f"<speak>Too long a break.<break time='20s'/>{bench.word}</speak>"
+        order = bench.order(bench.text(1), replace(bench.clip(text, text_type="ssml"), place="Two, paragraph 5"))
+
+        bench.first_look(order, run)
+
+        (failed,) = run.ti.xcoms["failed_paragraphs"]
+        assert (failed["place"], failed["text"]) == ("Two, paragraph 5", text)
+        assert failed["clip_key"] == bench.wanted(order).clips[1].clip_key
+        assert "10 seconds" in failed["reason"]
+
+    def test_a_task_without_failed_paragraphs_names_none_and_leads_to_its_page_from_the_beginning(self, bench, run):
+        bench.first_look(bench.stories(1), run)
+
+        assert run.ti.xcoms == {"narration_paragraphs": "narration/dags/books/runs/manual/tasks/task"}
 
     def test_a_bucket_that_does_not_exist_ends_the_buying_at_once_and_costs_nothing(self, bench, run):
         order = bench.order(*(bench.text(number) for number in range(20)), bucket="no-such-bucket-anywhere")
@@ -511,7 +530,7 @@ class TestAudioThatIsNotThereOrNotRight:
 
         with mock.patch("narration.audio.measuring.measure_clip", side_effect=ClipDefect("It is silent.")):
             for attempt in (run, bench.run("tuesday")):
-                with pytest.raises(PurchasesInVainError, match=r"6 of 6 paragraphs.*Does the voice speak the language"):
+                with pytest.raises(PurchasesInVainError, match=r"(?s)6 of 6 paragraphs.*Does the voice speak"):
                     bench.see_through(order, attempt)
 
         assert bench.bought == 6

@@ -128,7 +128,7 @@ def test_all_paragraphs_that_cannot_be_spoken_are_named_at_once():
     message = str(refused.value)
     assert "12 paragraph(s) of story.txt" in message
     assert "nothing was bought" in message
-    assert "One, paragraph 2 (line 1 of story.txt): the neural engine does not support <emphasis>" in message
+    assert "One, paragraph 2 (line 1 of story.txt), “It is”: the neural engine does not support <emphasis>" in message
     assert message.endswith("and 2 more")
 
 

@@ -13,6 +13,14 @@ from narration.synthesis.profile import VoiceProfile
 
 COST = ("dry_run", "budget", "budget_characters", "approve_above", "price_per_million")
 """Names of the parameters that say what a run may cost."""
+TITLES = {
+    "dry_run": "Dry run",
+    "budget": "Budget",
+    "budget_characters": "Budget in characters",
+    "approve_above": "Ask above",
+    "price_per_million": "Price per million characters",
+}
+"""What their fields are called in the forms."""
 
 
 class BudgetExceededError(PermanentNarrationError):
@@ -49,7 +57,7 @@ class CostLimits:
 
         def amount(name: str) -> Decimal | None:
             value = params.get(name)
-            return None if value is None or value == "" else parse_amount(value, what=f"The parameter {name!r}")
+            return None if value is None or value == "" else parse_amount(value, what=f"The field {_field(name)}")
 
         characters = amount("budget_characters")
         return cls(
@@ -71,8 +79,9 @@ class CostLimits:
         price = price_of(profile, own=parse_prices(configured), per_million=self.price_per_million)
         if price is None and (self.budget is not None or self.approve_above is not None):
             raise PriceError(
-                f"No price is known for {profile.service}, {profile.engine}, and the run has a limit in money. Set the "
-                f"parameter 'price_per_million', or {PRICES_OPTION}, or limit the run with 'budget_characters'."
+                f"No price is known for {profile.service}, {profile.engine}, and the run has a limit in money. Fill in "
+                f"the field {_field('price_per_million')}, or set {PRICES_OPTION}, or limit the run with the field "
+                f"{_field('budget_characters')}."
             )
         return price
 
@@ -87,7 +96,7 @@ class CostLimits:
             raise BudgetExceededError(
                 f"The plan would buy {characters:,} billable characters{_at(price, characters)}, which is "
                 f"{characters - self.budget_characters:,} more than the budget of {self.budget_characters:,} "
-                f"characters allows. Nothing was bought. {_REMEDY.format(parameter='budget_characters')}"
+                f"characters allows. Nothing was bought. {_REMEDY.format(field=_field('budget_characters'))}"
             )
         if self.budget is not None and price is not None and price.amount(characters) > self.budget:
             over = price.amount(characters) - self.budget
@@ -95,7 +104,7 @@ class CostLimits:
                 f"The plan would cost {price.describe(characters)} for {characters:,} billable characters, which is "
                 f"{money(over, currency=price.currency)} more than the budget of "
                 f"{money(self.budget, currency=price.currency)} allows. The price is {price}. Nothing was bought. "
-                f"{_REMEDY.format(parameter='budget')}"
+                f"{_REMEDY.format(field=_field('budget'))}"
             )
 
     def needs_approval(self, characters: int, *, price: Price | None) -> bool:
@@ -105,7 +114,12 @@ class CostLimits:
         return characters > 0 and price.amount(characters) > self.approve_above
 
 
-_REMEDY = "Raise the parameter {parameter!r}, narrate a part of the document, or choose another voice."
+_REMEDY = "Raise the field {field}, narrate a part of the document, or choose another voice."
+
+
+def _field(name: str) -> str:
+    """Name a parameter for those who fill in the form, and for those who start the Dag in another way."""
+    return f"{TITLES[name]} (parameter {name!r})"
 
 
 def _at(price: Price | None, characters: int) -> str:

@@ -12,6 +12,7 @@ from narration.operators.form import (
     outputs_param,
     paragraphs_per_order_param,
     pause_params,
+    storage_conn_id_param,
     storage_param,
 )
 from narration.operators.parameters_azure import API_VERSIONS
@@ -39,15 +40,16 @@ def voice_params() -> dict[str, Param]:
             enum=list(VOICES),
             values_display={voice.short_name: voice.label for voice in VOICES.values()},
             title="Voice",
-            description="Language, voice, and in brackets the styles that it has.",
+            description="Who speaks: the language, the voice, and in brackets the styles that it has.",
             section="Voice",
         ),
         "other_voice": Param(
             None,
             type=["null", "string"],
+            maxLength=100,
             title="Another voice",
-            description_md="Short name of a voice that is newer than the list, for example "
-            "`en-US-NewestMultilingualNeural`; it is used instead.",
+            description="Short name of a voice that is not in the list, because it is newer or your own, for "
+            "example en-US-NewestMultilingualNeural. It is used instead of the one above. Empty: the one above.",
             section="Voice",
         ),
     }
@@ -63,7 +65,8 @@ def speaking_params() -> dict[str, Param]:
             enum=[None, *styles],
             values_display={None: "Neutral"},
             title="Style",
-            description="One of the voice's own. Style, role, rate, pitch and volume are for plain text.",
+            description="How the voice speaks; one of the styles in its brackets. Style, role, rate, pitch and volume "
+            "are for plain text: SSML says them itself.",
             section="Voice",
         ),
         "style_degree": Param(
@@ -72,7 +75,7 @@ def speaking_params() -> dict[str, Param]:
             minimum=LOWEST_STYLE_DEGREE,
             maximum=HIGHEST_STYLE_DEGREE,
             title="Style degree",
-            description="How strong the style is: from 0.01 to 2, 1 if left empty.",
+            description="How strong the style is, from 0.01 to 2. Empty: 1. Needs a style.",
             section="Voice",
         ),
         "role": Param(
@@ -81,12 +84,22 @@ def speaking_params() -> dict[str, Param]:
             enum=[None, *ROLES],
             values_display={None: "The voice's own"},
             title="Role",
-            description="For the few voices that can play another age and gender.",
+            description="Another age and gender, for the few voices that can play one.",
             section="Voice",
         ),
-        "rate": _prosody("Rate", pattern=RATE.pattern, description="For example slow, 0.9 or -10.00%."),
-        "pitch": _prosody("Pitch", pattern=PITCH.pattern, description="For example high, +5.00% or -2st."),
-        "volume": _prosody("Volume", pattern=VOLUME.pattern, description="For example soft, 80 or +10.00%."),
+        "rate": _prosody(
+            "Rate", pattern=RATE.pattern, description="How fast: for example slow, 0.9 or -10.00%. Empty: 1."
+        ),
+        "pitch": _prosody(
+            "Pitch",
+            pattern=PITCH.pattern,
+            description="How high: for example high, +5.00% or -2st (semitones). Empty: as the voice is.",
+        ),
+        "volume": _prosody(
+            "Volume",
+            pattern=VOLUME.pattern,
+            description="How loud: for example soft, 80 (of 100) or +10.00%. Empty: 100.",
+        ),
     }
 
 
@@ -95,6 +108,7 @@ def _prosody(title: str, *, pattern: str, description: str) -> Param:
         None,
         type=["null", "string"],
         pattern=f"^(?:{pattern})?$",
+        maxLength=20,
         title=title,
         description=description,
         section="Voice",
@@ -110,9 +124,9 @@ def output_format_param(formats: Sequence[str]) -> dict[str, Param]:
             enum=list(formats),
             values_display={name: describe(name) for name in formats},
             title="Format of the clips",
-            description="What is bought from Azure; the narration itself is always MP3 and M4B. Another format is "
-            "another purchase.",
-            section="Clips",
+            description="What is bought from Azure, paragraph by paragraph; the files of the narration are made from "
+            "it. Another format is another purchase.",
+            section="Audio",
         )
     }
 
@@ -124,18 +138,13 @@ def connection_params() -> dict[str, Param]:
             "azure_speech_default",
             type="string",
             minLength=1,
+            maxLength=250,
             title="Azure Speech connection",
-            description="It pays. A resource of the pricing tier Standard (S0).",
+            description="Airflow connection of the type Azure AI Speech, to a resource of the pricing tier Standard "
+            "(S0): it pays.",
             section="Where",
         ),
-        "storage_conn_id": Param(
-            "aws_default",
-            type=["null", "string"],
-            title="AWS connection",
-            description_md="For S3 locations of the document and the storage; `s3://my_connection@bucket/key` names "
-            "another one.",
-            section="Where",
-        ),
+        **storage_conn_id_param(),
     }
 
 
@@ -145,6 +154,10 @@ def azure_batch_params() -> dict[str, Param]:
         **document_params(),
         **voice_params(),
         **speaking_params(),
+        **cost_params(),
+        **storage_param(),
+        **connection_params(),
+        **outputs_param(),
         **output_format_param(BATCH_FORMATS),
         "api_version": Param(
             next(iter(API_VERSIONS)),
@@ -152,15 +165,12 @@ def azure_batch_params() -> dict[str, Param]:
             enum=list(API_VERSIONS),
             values_display={"2024-04-01": "2024-04-01", "3.1-preview1": "3.1-preview1 (preview)"},
             title="Version of the service",
-            description="2024-04-01 takes 10,000 paragraphs and 2 MB in one job, the preview 1,000 and 500 KB.",
-            section="Clips",
+            description="Which API buys. 2024-04-01 takes 10,000 paragraphs and 2 MB in one job, the preview 1,000 and "
+            "500 KB; they sound and cost the same.",
+            section="Audio",
         ),
         **paragraphs_per_order_param(maximum=_MOST_PARAGRAPHS_PER_ORDER),
-        **cost_params(),
         **pause_params(),
-        **outputs_param(),
-        **storage_param(),
-        **connection_params(),
     }
 
 
@@ -168,15 +178,15 @@ def azure_long_audio_params() -> dict[str, Param]:
     """Give everything that a person may set for a narration with Azure's Long Audio API."""
     return {
         **document_params(
-            note="**The Long Audio API retires on 2027-04-01.** `narrate_azure_batch` does the same for the same "
-            "voices, and buys nothing again that lies in the storage."
+            note="**The Long Audio API retires on 2027-04-01.** The Dag *narrate_azure_batch* does the same for the "
+            "same voices, and buys nothing again that lies in the storage."
         ),
         **voice_params(),
-        **output_format_param(LONG_AUDIO_FORMATS),
-        **paragraphs_per_order_param(maximum=9_000),
         **cost_params(),
-        **pause_params(),
-        **outputs_param(),
         **storage_param(),
         **connection_params(),
+        **outputs_param(),
+        **output_format_param(LONG_AUDIO_FORMATS),
+        **paragraphs_per_order_param(maximum=9_000),
+        **pause_params(),
     }

@@ -11,7 +11,7 @@ from airflow.sdk import Param
 
 from narration.inbox.errors import InboxError
 from narration.inbox.layout import DEFAULT_FOLDERS, Interval, Layout
-from narration.operators.form import storage_param
+from narration.operators.form import storage_conn_id_param, storage_param
 from narration.operators.parameters import configured
 
 DEFAULT_PROFILE = "service: polly\nvoice: Joanna\nengine: neural\n"
@@ -29,9 +29,8 @@ def nightly_params() -> dict[str, Param]:
             type="string",
             maxLength=2000,
             title="Inbox",
-            description_md="Folder or URI that documents arrive in: a path that every worker sees, "
-            "`s3://bucket/prefix` or `abfs://container/prefix`. `AIRFLOW__NARRATION__INBOX` sets the default.",
-            section="Inbox",
+            description="Folder or URI that documents arrive in: a path that every worker sees, "
+            "s3://bucket/prefix or abfs://container/prefix. AIRFLOW__NARRATION__INBOX sets the default.",
         ),
         "layout": Param(
             layout if layout in LAYOUTS else "modified",
@@ -44,16 +43,14 @@ def nightly_params() -> dict[str, Param]:
             title="How it is laid out",
             description="What decides which run a document belongs to: when it was last modified, or the dated folder "
             "that it lies in.",
-            section="Inbox",
         ),
         "folders": Param(
             configured("inbox_folders", DEFAULT_FOLDERS),
             type="string",
             maxLength=200,
             title="Names of dated folders",
-            description_md="`%Y-%m-%d` for folders such as 2026-11-28, `%Y/%m/%d/%H` for one in another and one an "
+            description="%Y-%m-%d for folders such as 2026-11-28, %Y/%m/%d/%H for one in another and one an "
             "hour. Only for dated folders.",
-            section="Inbox",
         ),
         "late_days": Param(
             7,
@@ -63,7 +60,6 @@ def nightly_params() -> dict[str, Param]:
             title="Late arrivals (days)",
             description="Also narrate what came into the so many days before, after the runs of those days had looked. "
             "0: never.",
-            section="Inbox",
         ),
         "profile": Param(
             configured("inbox_profile") or DEFAULT_PROFILE,
@@ -71,10 +67,9 @@ def nightly_params() -> dict[str, Param]:
             format="multiline",
             maxLength=20_000,
             title="Profile",
-            description_md="How documents are narrated that have no profile of their own: a document `emma.txt` has it "
-            "in `emma.yaml`, a folder and the inbox in `profile.yaml`. One `name: value` a line, with the names of the "
-            "`narrate_*` forms: service, voice, outputs, budget and so on.",
-            section="Inbox",
+            description="How documents are narrated that have no profile of their own: a document emma.txt has it "
+            "in emma.yaml, a folder and the inbox in profile.yaml. Each line is a name, a colon and a value; the names "
+            "are those of the narrate_* forms: service, voice, outputs, budget and so on.",
         ),
         "since": Param(
             None,
@@ -108,14 +103,7 @@ def nightly_params() -> dict[str, Param]:
             section="This run",
         ),
         **storage_param(),
-        "storage_conn_id": Param(
-            "aws_default",
-            type=["null", "string"],
-            title="AWS connection",
-            description_md="For S3 locations of the inbox and the storage; `s3://my_connection@bucket/key` names "
-            "another one. Who pays is in the profile.",
-            section="Where",
-        ),
+        **storage_conn_id_param(of="the inbox and the storage", more=" Who pays is in the profile."),
     }
 
 

@@ -15,8 +15,17 @@ from narration.operators.policy import POOL
 from narration.operators.publish import PublishNarrationOperator
 from narration.operators.read import ReadDocumentOperator
 from narration.operators.report import NightReportOperator
+from narration.operators.road import TASK_DOCS
 from narration.operators.synthesize import SynthesizeOrdersOperator
 
+_FIND = """Looks through the inbox and reads the profiles: which documents this run narrates, and how. Buys nothing.
+
+**If it fails:** the inbox or its profile cannot be used; the last line of its log says why. Mend it and clear this
+task."""
+_REPORT = """Says what was narrated, what was not and why, and what it cost: in its log and in the run's note. Buys
+nothing.
+
+**If it fails:** it names each document that failed, with its reason; the others are published."""
 _DOCUMENT = "{{ task.request['name'] }}"
 
 
@@ -34,12 +43,19 @@ def nightly_tasks(*, timezone: str, wait_timeout: timedelta = timedelta(hours=48
 
     @task_group(group_id="narrate")
     def narrate(request: Any) -> None:
-        read = ReadDocumentOperator(task_id="read", request=request, map_index_template=_DOCUMENT)
+        read = ReadDocumentOperator(
+            task_id="read", doc_md=TASK_DOCS["read"], request=request, map_index_template=_DOCUMENT
+        )
         plan = PlanNarrationOperator(
-            task_id="plan", request=request, document=read.output, map_index_template=_DOCUMENT
+            task_id="plan",
+            doc_md=TASK_DOCS["plan"],
+            request=request,
+            document=read.output,
+            map_index_template=_DOCUMENT,
         )
         synthesize = SynthesizeOrdersOperator(
             task_id="synthesize",
+            doc_md=TASK_DOCS["synthesize"],
             request=request,
             orders=plan.output,
             wait_timeout=wait_timeout,
@@ -47,10 +63,15 @@ def nightly_tasks(*, timezone: str, wait_timeout: timedelta = timedelta(hours=48
             map_index_template=_DOCUMENT,
         )
         assemble = AssembleNarrationOperator(
-            task_id="assemble", request=request, plan=XComArg(plan, key="plan"), map_index_template=_DOCUMENT
+            task_id="assemble",
+            doc_md=TASK_DOCS["assemble"],
+            request=request,
+            plan=XComArg(plan, key="plan"),
+            map_index_template=_DOCUMENT,
         )
         publish = PublishNarrationOperator(
             task_id="publish",
+            doc_md=TASK_DOCS["publish"],
             request=request,
             assembled=assemble.output,
             orders_task_id="narrate.synthesize",
@@ -60,7 +81,7 @@ def nightly_tasks(*, timezone: str, wait_timeout: timedelta = timedelta(hours=48
         )
         synthesize >> assemble >> publish
 
-    find = FindDocumentsOperator(task_id="find", timezone=timezone)
-    report = NightReportOperator(task_id="report", trigger_rule="all_done", retries=0)
+    find = FindDocumentsOperator(task_id="find", doc_md=_FIND, timezone=timezone)
+    report = NightReportOperator(task_id="report", doc_md=_REPORT, trigger_rule="all_done", retries=0)
     narrate.expand(request=find.output) >> report
     find >> report

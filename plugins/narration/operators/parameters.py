@@ -99,7 +99,7 @@ def common_fields(params: Mapping[str, Any]) -> dict[str, Any]:
     """
     document = str(params["document"] or "").strip()
     if not document:
-        raise ParameterError("No document is given. Set the parameter 'document' to a path or URI.")
+        raise ParameterError("No document is given. Give the field Document (parameter 'document') a path or URI.")
     return {
         "document": document,
         "title": params["title"] or None,

@@ -82,7 +82,8 @@ class AzureBatchParameters(AzureParameters):
         version = params["api_version"]
         if version not in API_VERSIONS:
             raise ParameterError(
-                f"There is no version {version!r} of batch synthesis; choose {' or '.join(API_VERSIONS)}."
+                f"There is no version {version!r} of batch synthesis. In the field Version of the service, choose "
+                f"{' or '.join(API_VERSIONS)}."
             )
         return API_VERSIONS[version]
 

@@ -6,11 +6,13 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from narration.links.paragraphs import ParagraphsLink
 from narration.operators.base import RoadOperator
 from narration.operators.parameters import configured
 from narration.operators.records import read_record
 from narration.operators.run_note import push_note
 from narration.synthesis.estimate import Count, Estimate
+from narration.synthesis.failed import FAILED_PARAGRAPHS, kept
 from narration.synthesis.reconcile import JobState
 
 if TYPE_CHECKING:
@@ -40,13 +42,15 @@ class PlanNarrationOperator(RoadOperator):
     store rather than carrying its text. A dry run returns no orders.
 
     Pushes ``plan`` (the plan's name in the store), ``summary`` (see
-    :class:`~narration.synthesis.estimate.Estimate`) and ``run_note`` to XCom.
+    :class:`~narration.synthesis.estimate.Estimate`) and ``run_note`` to XCom, and ``failed_paragraphs`` if the service
+    would refuse some. The link *Paragraphs* leads to these, or to the orders.
 
     :param document: what :class:`~narration.operators.read.ReadDocumentOperator` returned.
     """
 
     template_fields = ("request", "document")
     ui_color = "#dfe8f5"
+    operator_extra_links = (ParagraphsLink(),)
 
     def __init__(self, *, document: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -57,8 +61,9 @@ class PlanNarrationOperator(RoadOperator):
         from narration.services.registry import make_service
         from narration.store import Store
         from narration.synthesis.orders import distinct, pack
-        from narration.synthesis.planning import plan_narration
+        from narration.synthesis.planning import UnspeakableError, plan_narration
 
+        ParagraphsLink.persist_page(context=context, operator=self)
         parameters = self.parameters(context)
         store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
         service = make_service(parameters.service, parameters.connection())
@@ -66,7 +71,12 @@ class PlanNarrationOperator(RoadOperator):
         price = parameters.cost.price(profile, configured=configured("prices"))
         service.check_output()
         document = Document.from_dict(store.handed_over("documents", f"{self.document['document']}.json"))
-        plan = plan_narration(document, profile=profile, rules=service.rules(profile), pauses=parameters.pauses)
+        try:
+            plan = plan_narration(document, profile=profile, rules=service.rules(profile), pauses=parameters.pauses)
+        except UnspeakableError as error:
+            context["ti"].xcom_push(key=FAILED_PARAGRAPHS, value=kept(error.paragraphs))
+            self.log.error("Their text is under Paragraphs: a tab of this task, and a link under its Details.")
+            raise
 
         clips = distinct(paragraph.clip for paragraph in plan.paragraphs)
         stored = store.clips(clip.clip_key for clip in clips)

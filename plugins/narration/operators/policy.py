@@ -7,6 +7,8 @@ from typing import Any
 
 from narration.notices.failures import remember_failure
 
+OWNER = "narration"
+"""Who the Dags belong to, for the filter of Airflow's list of Dags."""
 RETRIES = 8
 """Airflow 3.3 sometimes fails a task that deferred; a retry of the road reconciles and costs nothing."""
 RETRY_DELAY = timedelta(seconds=15)
@@ -34,6 +36,7 @@ def road_defaults() -> dict[str, Any]:
     from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
     return {
+        "owner": OWNER,
         "retries": RETRIES,
         "retry_delay": RETRY_DELAY,
         "retry_exponential_backoff": 2.0,

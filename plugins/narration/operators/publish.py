@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from narration.links.narration import (
+    NarrationFolderLink,
+    NarrationM4bLink,
+    NarrationManifestLink,
+    NarrationMp3Link,
+    persist_narration,
+)
 from narration.operators.assets import tell_of_narration
 from narration.operators.base import RoadOperator
 from narration.operators.manifest import MANIFEST, bill_facts, manifest_of, published_manifest
@@ -26,7 +33,8 @@ class PublishNarrationOperator(RoadOperator):
     Returns ``{"title", "narration_uri", "manifest_uri", "mp3_uri", "m4b_uri", "duration_seconds", "mp3_bytes",
     "m4b_bytes", "chapters", "paragraphs", "billed_characters", "bought_characters_this_run"}``, and pushes ``bill``:
     what this run bought, as a :class:`~narration.synthesis.billing.Bill` with its price and the plan's estimate. A job
-    of which the service counted something else than was estimated is named in a warning.
+    of which the service counted something else than was estimated is named in a warning. Links lead to the narration
+    where its storage has a console.
 
     :param assembled: what :class:`~narration.operators.assemble.AssembleNarrationOperator` returned.
     :param orders_task_id: the task, mapped or not, whose results say what this run bought.
@@ -35,6 +43,7 @@ class PublishNarrationOperator(RoadOperator):
 
     template_fields = ("request", "assembled")
     ui_color = "#dff5e4"
+    operator_extra_links = (NarrationFolderLink(), NarrationMp3Link(), NarrationM4bLink(), NarrationManifestLink())
 
     def __init__(self, *, assembled: Any, orders_task_id: str, plan_task_id: str = "plan", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -78,6 +87,8 @@ class PublishNarrationOperator(RoadOperator):
             "billed_characters": manifest["billed_characters"],
             "bought_characters_this_run": bill.characters_billed,
         }
+        files = {**{kind: audio[kind] for kind in OUTPUTS if kind in audio}, "manifest": MANIFEST}
+        persist_narration(context=context, operator=self, folder=store.path("narrations", name), files=files)
         self.log.info("Published %(title)r: %(narration_uri)s, %(duration_seconds).0f s.", result)
         self._tell_the_bill(context, bill, planned=planned["characters_to_buy"], price=price)
         if self.request is not None:

@@ -13,6 +13,7 @@ from narration.operators.collect import Collector
 from narration.operators.purchasing import Buyer
 from narration.operators.records import read_record
 from narration.synthesis.billing import bill_of
+from narration.synthesis.failed import FailedParagraph, excerpt_of
 from narration.synthesis.reconcile import decide
 
 if TYPE_CHECKING:
@@ -34,11 +35,23 @@ _MANY_FLAWED = 3
 _FLAWED_SHARE = 5
 
 
-class ParagraphRefusedError(PermanentNarrationError):
+class ParagraphsFailedError(PermanentNarrationError):
+    """
+    An order cannot be completed, because of some of its paragraphs.
+
+    :param paragraphs: all of them; the message names the first ones.
+    """
+
+    def __init__(self, message: str, paragraphs: Sequence[FailedParagraph] = ()) -> None:
+        super().__init__(message)
+        self.paragraphs = tuple(paragraphs)
+
+
+class ParagraphRefusedError(ParagraphsFailedError):
     """The service refused paragraphs for good; the rest of the order is in the store."""
 
 
-class PurchasesInVainError(PermanentNarrationError):
+class PurchasesInVainError(ParagraphsFailedError):
     """Paragraphs failed at the service as often as is bearable; they are not bought again in this run."""
 
 
@@ -269,29 +282,46 @@ class OrderReconciler:
             if defect.flawed and key in self._by_key and key not in stored
         }
         if len(flawed) >= _MANY_FLAWED and len(flawed) * _FLAWED_SHARE > len(self._by_key):
+            failed = self.failed(flawed)
             raise PurchasesInVainError(
                 f"The audio of {len(flawed)} of {len(self._by_key)} paragraphs was not accepted, and they are not "
-                f"bought again: {self._named(flawed)}. Does the voice speak the language of the document?"
+                f"bought again:\n{_named(failed)}\nDoes the voice speak the language of the document?",
+                failed,
             )
 
     def _stop_if_hopeless(self, decision: Decision, *, refused: Mapping[str, str]) -> None:
-        own = {key: reason for key, reason in refused.items() if key in self._by_key}
+        own = self.failed(refused)
         if own:
             raise ParagraphRefusedError(
                 f"The service refused {len(own)} paragraph(s) for good; nothing was paid for them. Change them and "
-                f"start again: {self._named(own)}"
+                f"start again:\n{_named(own)}",
+                [*own, *self.failed(decision.exhausted)],
             )
         if decision.exhausted:
+            failed = self.failed(decision.exhausted)
             raise PurchasesInVainError(
-                f"{len(decision.exhausted)} paragraph(s) failed {self._max_failures} times at the service, or twice "
-                f"gave audio that was not accepted: {self._named(decision.exhausted)}. Mend the cause and start the "
-                "Dag again."
+                f"{len(failed)} paragraph(s) failed {self._max_failures} times at the service, or twice "
+                f"gave audio that was not accepted:\n{_named(failed)}\nMend the cause and start the Dag again.",
+                failed,
             )
 
-    def _named(self, reasons: Mapping[str, str]) -> str:
-        named = [f"{self._by_key[key].place}: {reason}" for key, reason in list(reasons.items())[:_MOST_NAMED]]
-        more = len(reasons) - len(named)
-        return "; ".join(named) + (f"; and {more} more" if more > 0 else "")
+    def failed(self, reasons: Mapping[str, str]) -> list[FailedParagraph]:
+        """
+        Name the paragraphs of this order among those that failed.
+
+        :param reasons: why, by clip key.
+        """
+        return [
+            FailedParagraph(
+                place=self._by_key[key].place,
+                text=self._by_key[key].text,
+                excerpt=excerpt_of(self._by_key[key].spoken_text),
+                reason=reason,
+                clip_key=key,
+            )
+            for key, reason in reasons.items()
+            if key in self._by_key
+        ]
 
     @cached_property
     def _store(self) -> Store:
@@ -339,6 +369,12 @@ class OrderReconciler:
     def _show_progress(self, stored: Mapping[str, StoredClip]) -> None:
         billed = sum(clip.characters for clip in stored.values())
         self._progress(Progress(done=len(stored), total=len(self._by_key), billed_characters=billed))
+
+
+def _named(paragraphs: Sequence[FailedParagraph]) -> str:
+    more = len(paragraphs) - _MOST_NAMED
+    named = "\n".join(str(paragraph) for paragraph in paragraphs[:_MOST_NAMED])
+    return f"{named}\nand {more} more" if more > 0 else named
 
 
 def _portions(items: Iterable[Any], size: int) -> Iterable[list[Any]]:

@@ -10,8 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from narration.errors import PermanentNarrationError
+from narration.links.paragraphs import ParagraphsLink
 from narration.operators.base import RoadOperator
-from narration.operators.reconciling import OrderReconciler, Progress, Waiting
+from narration.operators.reconciling import OrderReconciler, ParagraphsFailedError, Progress, Waiting
+from narration.synthesis.failed import FAILED_PARAGRAPHS, kept
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,6 +34,9 @@ class SynthesisOperator(RoadOperator):
     document are the same loop met at another point and buy nothing twice. Buying happens here, on a worker; the
     trigger only looks.
 
+    The link *Paragraphs* leads to what became of each paragraph. Those that the service refused, or that failed too
+    often, are pushed to XCom as ``failed_paragraphs``, for that page.
+
     :param poll_interval: seconds between two sweeps of the account while waiting, at least 5: Airflow 3.3.2 sometimes
         fails a task that comes back from a deferral within a moment.
     :param wait_timeout: how long to wait for jobs before giving up (they are adopted by the next attempt).
@@ -40,6 +45,7 @@ class SynthesisOperator(RoadOperator):
     """
 
     ui_color = "#f5e8df"
+    operator_extra_links = (ParagraphsLink(),)
 
     def __init__(
         self,
@@ -71,6 +77,7 @@ class SynthesisOperator(RoadOperator):
     # -- the loop ------------------------------------------------------------------------------------------------
 
     def work(self, context: Context) -> Any:
+        ParagraphsLink.persist_page(context=context, operator=self)
         return self._reconcile(context, end_time=time.time() + self.wait_timeout.total_seconds(), refused={})
 
     def resume(
@@ -106,6 +113,7 @@ class SynthesisOperator(RoadOperator):
             else:
                 if still is not None:
                     waiting.append(still)
+        self._tell_failed(context, reconcilers, failures=failures, refused=refused)
         if waiting:
             self._wait(waiting, first=reconcilers[0], end_time=end_time, refused=refused)
         if len(failures) > 1:
@@ -162,6 +170,26 @@ class SynthesisOperator(RoadOperator):
         )
 
     # -- what people see -----------------------------------------------------------------------------------------
+
+    def _tell_failed(
+        self,
+        context: Context,
+        reconcilers: Sequence[OrderReconciler],
+        *,
+        failures: Sequence[PermanentNarrationError],
+        refused: Mapping[str, str],
+    ) -> None:
+        """Name the paragraphs that are known to fail for the page, also while others are still being made."""
+        failed = {each.clip_key: each for reconciler in reconcilers for each in reconciler.failed(refused)}
+        for failure in failures:
+            if isinstance(failure, ParagraphsFailedError):
+                failed.update({each.clip_key: each for each in failure.paragraphs})
+        if failed:
+            context["ti"].xcom_push(key=FAILED_PARAGRAPHS, value=kept(failed.values()))
+        if failed and failures:
+            self.log.error(
+                "The text of what failed is under Paragraphs: a tab of this task, and a link under its Details."
+            )
 
     @cached_property
     def _progress(self) -> dict[str, Progress]:

@@ -86,8 +86,8 @@ def check_bucket(hook: PollyHook, *, s3: Any, bucket: str) -> None:
     """
     if not bucket:
         raise BucketError(
-            "No bucket is set for Polly to write into. Give the parameter 'output_bucket', or set "
-            "AIRFLOW__NARRATION__POLLY_BUCKET."
+            "No bucket is set for Polly to write into. Give the field Bucket for Polly (parameter 'output_bucket'), or "
+            "set AIRFLOW__NARRATION__POLLY_BUCKET."
         )
     region = hook.conn_region_name
     try:

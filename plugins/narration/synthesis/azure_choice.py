@@ -56,18 +56,21 @@ def check_choice(
     if voice not in VOICES and not _VOICE_NAME.fullmatch(voice):
         raise AzureChoiceError(
             f"Azure has no voice {voice!r}.{near_names(voice, VOICES)} A voice has a name such as en-US-JennyNeural; "
-            "the form of the Dag lists them."
+            "the field Voice of the form lists them."
         )
     if output_format not in formats:
         raise AzureChoiceError(
-            f"The output format {output_format!r} cannot be had from this API, or not be decoded. Choose one of "
-            f"{', '.join(formats)}."
+            f"The output format {output_format!r} cannot be had from this API, or not be decoded. In the field Format "
+            f"of the clips, choose one of {', '.join(formats)}."
         )
     options = options or {}
     for name, value in options.items():
         _check_option(name, value)
     if "styleDegree" in options and "style" not in options:
-        raise AzureChoiceError("A style degree is given without a style. Choose a style, or leave the degree empty.")
+        raise AzureChoiceError(
+            "A style degree is given without a style. Choose one in the field Style, or leave the field Style degree "
+            "empty."
+        )
     return decoded_format(output_format)
 
 
@@ -75,9 +78,14 @@ def _check_option(name: str, value: str) -> None:
     if name not in SPEAKING_OPTIONS:
         raise AzureChoiceError(f"There is no option {name!r}; there are {', '.join(SPEAKING_OPTIONS)}.")
     if name in _VALUES and not _VALUES[name].fullmatch(value):
-        raise AzureChoiceError(f"{value!r} is not a {name} that Azure knows. Give, for example, {_EXAMPLES[name]}.")
+        raise AzureChoiceError(
+            f"{value!r} is not a {name} that Azure knows. Give the field {name.capitalize()}, for example, "
+            f"{_EXAMPLES[name]}."
+        )
     if name in ("style", "role") and not _WORD.fullmatch(value):
-        raise AzureChoiceError(f"{value!r} is not the name of a {name}: letters, digits and hyphens.")
+        raise AzureChoiceError(
+            f"{value!r} is not the name of a {name}: the field {name.capitalize()} takes letters, digits and hyphens."
+        )
     if name == "styleDegree":
         try:
             degree = float(value)
@@ -85,7 +93,7 @@ def _check_option(name: str, value: str) -> None:
             degree = 0.0
         if not LOWEST_STYLE_DEGREE <= degree <= HIGHEST_STYLE_DEGREE:
             raise AzureChoiceError(
-                f"The style degree is {value}; it goes from {LOWEST_STYLE_DEGREE} to {HIGHEST_STYLE_DEGREE:.0f}."
+                f"The field Style degree is {value}; it goes from {LOWEST_STYLE_DEGREE} to {HIGHEST_STYLE_DEGREE:.0f}."
             )
 
 

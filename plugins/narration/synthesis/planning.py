@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from narration.document.model import Document, DocumentError, Paragraph
 from narration.document.ssml import plain_text_of
+from narration.synthesis.failed import FailedParagraph, excerpt_of
 from narration.synthesis.keys import clip_key, digest
 from narration.synthesis.orders import WantedClip
 from narration.synthesis.profile import VoiceProfile
 
 _MOST_OBJECTIONS_NAMED = 10
 _UNPREDICTABLE = re.compile(r"<(?:break|sub|prosody|say-as|phoneme|audio|mstts:|amazon:effect)")
+
+
+class UnspeakableError(DocumentError):
+    """
+    Paragraphs would be refused by the service as they are; nothing was bought.
+
+    :param paragraphs: all of them; the message names the first ones.
+    """
+
+    def __init__(self, message: str, paragraphs: Sequence[FailedParagraph] = ()) -> None:
+        super().__init__(message)
+        self.paragraphs = tuple(paragraphs)
 
 
 class ServiceRules(Protocol):
@@ -132,10 +145,10 @@ def plan_narration(
     A paragraph over the service's limit is split at sentences. Paragraphs that the service would refuse are named,
     all of them at once, before anything is bought.
 
-    :raises DocumentError: naming the places and what to change.
+    :raises UnspeakableError: naming the places and what to change.
     """
     paragraphs: list[PlannedParagraph] = []
-    objections: list[str] = []
+    objections: list[FailedParagraph] = []
     for number, chapter in enumerate(document.chapters):
         for position, paragraph in enumerate(chapter.paragraphs, start=1):
             place = f"{chapter.title}, paragraph {position}"
@@ -143,7 +156,7 @@ def plan_narration(
                 place += f" (line {paragraph.line} of {document.source})"
             reasons = list(dict.fromkeys(rules.objections(paragraph.text, paragraph.text_type)))
             if reasons:
-                objections.append(f"{place}: {'; '.join(reasons)}")
+                objections.append(_refused(paragraph, place=place, reasons=reasons))
                 continue
             for piece in _within_limit(paragraph, rules=rules, language=document.language):
                 paragraphs.append(
@@ -156,10 +169,11 @@ def plan_narration(
                 )
     if objections:
         more = len(objections) - _MOST_OBJECTIONS_NAMED
-        raise DocumentError(
+        raise UnspeakableError(
             f"{len(objections)} paragraph(s) of {document.source} cannot be spoken as they are; nothing was bought:\n"
-            + "\n".join(objections[:_MOST_OBJECTIONS_NAMED])
-            + (f"\nand {more} more" if more > 0 else "")
+            + "\n".join(str(objection) for objection in objections[:_MOST_OBJECTIONS_NAMED])
+            + (f"\nand {more} more" if more > 0 else ""),
+            objections,
         )
     return Plan(
         title=document.title,
@@ -187,12 +201,23 @@ def _within_limit(paragraph: Paragraph, *, rules: ServiceRules, language: str | 
     )
 
 
+def _refused(paragraph: Paragraph, *, place: str, reasons: Sequence[str]) -> FailedParagraph:
+    return FailedParagraph(
+        place=place, text=paragraph.text, excerpt=excerpt_of(_spoken(paragraph)), reason="; ".join(reasons)
+    )
+
+
+def _spoken(paragraph: Paragraph) -> str:
+    """Give the words of a paragraph, without markup."""
+    return plain_text_of(paragraph.text) if paragraph.text_type == "ssml" else paragraph.text
+
+
 def _wanted(paragraph: Paragraph, *, profile: VoiceProfile, rules: ServiceRules, place: str) -> WantedClip:
     return WantedClip(
         clip_key=clip_key(profile=profile, text=paragraph.text, text_type=paragraph.text_type),
         text=paragraph.text,
         text_type=paragraph.text_type,
-        spoken_text=plain_text_of(paragraph.text) if paragraph.text_type == "ssml" else paragraph.text,
+        spoken_text=_spoken(paragraph),
         characters=rules.billable_characters(paragraph.text, paragraph.text_type),
         place=place,
         predictable=paragraph.text_type != "ssml" or not _UNPREDICTABLE.search(paragraph.text),
