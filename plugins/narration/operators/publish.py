@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from narration import logs, metrics
 from narration.operators.assets import tell_of_narration
 from narration.operators.base import RoadOperator
 from narration.operators.manifest import MANIFEST, bill_facts, manifest_of, published_manifest
@@ -64,6 +65,8 @@ class PublishNarrationOperator(RoadOperator):
                 price=price,
             )
             store.write_json("narrations", name, MANIFEST, value=manifest)
+            metrics.published(service=parameters.service, seconds=manifest["audio"]["duration_seconds"])
+        logs.add(document=manifest["title"])
         bill = sum((Bill.from_dict(result["bill"]) for result in self._order_results(context)), Bill())
         audio = manifest["audio"]
         result = {
@@ -78,6 +81,11 @@ class PublishNarrationOperator(RoadOperator):
             "billed_characters": manifest["billed_characters"],
             "bought_characters_this_run": bill.characters_billed,
         }
+        self.lineage.reads(parameters.document, conn_id=parameters.storage_conn_id, description=str(manifest["title"]))
+        for kind in (*OUTPUTS, "manifest"):
+            if f"{kind}_uri" in result:
+                self.lineage.makes(result[f"{kind}_uri"], description=str(manifest["title"]))
+        self._tell_of(manifest, bill=bill, price=price, service=parameters.service)
         self.log.info("Published %(title)r: %(narration_uri)s, %(duration_seconds).0f s.", result)
         self._tell_the_bill(context, bill, planned=planned["characters_to_buy"], price=price)
         if self.request is not None:
@@ -87,6 +95,22 @@ class PublishNarrationOperator(RoadOperator):
             InboxRecords.of(self.request).published(self.request, narration=name, storage=store.uri)
         tell_of_narration(context, result)
         return result
+
+    def _tell_of(self, manifest: Mapping[str, Any], *, bill: Bill, price: Price | None, service: str) -> None:
+        voice = manifest["voice_profile"]
+        self.lineage.says(
+            title=manifest["title"],
+            service=service,
+            voice=voice["voice"],
+            engine=voice["engine"],
+            language=voice.get("language_code") or manifest["language"],
+            audioFormat=voice["audio_format"],
+            charactersBought=bill.characters_billed,
+            charactersOfNarration=manifest["billed_characters"],
+            amount=None if price is None else float(price.amount(bill.characters_billed)),
+            currency=None if price is None else price.currency,
+            durationSeconds=manifest["audio"]["duration_seconds"],
+        )
 
     def _tell_the_bill(self, context: Context, bill: Bill, *, planned: int, price: Price | None) -> None:
         context["ti"].xcom_push(key="bill", value={**bill_facts(bill, price=price), "characters_planned": planned})
