@@ -13,20 +13,25 @@ REPOSITORY = Path(__file__).parents[1]
 PLUGINS = REPOSITORY / "plugins"
 LIBRARY = PLUGINS / "narration"
 
-PURE = {"document", "synthesis", "audio", "inbox"}
+PURE = {"document", "synthesis", "audio", "inbox", "threads"}
 # Each room may import what stands after it, besides itself, the pure rooms and the exceptions.
 ALLOWED = {
-    "operators": {"triggers", "services", "hooks", "links", "store", "paths", "notices"},
-    "sensors": {"triggers", "services", "hooks", "links", "store", "paths"},
-    "triggers": {"services", "hooks", "store", "paths"},
-    "services": {"hooks", "store", "paths"},
-    "hooks": {"store", "paths"},
+    "operators": {"triggers", "services", "hooks", "links", "store", "paths", "notices", "metrics", "logs", "secrecy"},
+    "sensors": {"triggers", "services", "hooks", "links", "store", "paths", "metrics", "logs", "secrecy"},
+    "triggers": {"services", "hooks", "store", "paths", "metrics", "logs", "secrecy"},
+    "services": {"hooks", "store", "paths", "metrics", "logs", "secrecy"},
+    "hooks": {"store", "paths", "metrics", "logs", "secrecy"},
     "links": {"hooks", "store", "paths"},
     # Runs in the API server.
     "ui": {"links", "store", "paths"},
-    "store": {"paths"},
-    "paths": set(),
+    "store": {"paths", "secrecy"},
+    "paths": {"secrecy"},
+    # Cleans the lines of other libraries.
+    "secrecy": set(),
     "errors": set(),
+    # What those who watch are told; everybody who does something may tell it.
+    "metrics": {"logs"},
+    "logs": set(),
     "provider_info": set(),
     # Runs where Dag files are read, and in the triggerer.
     "notices": {"hooks"},
@@ -37,8 +42,9 @@ ALLOWED = {
     # A narration is planned from a document; the others know nothing of each other.
     "synthesis": {"document"},
     "document": set(),
-    "audio": set(),
+    "audio": {"threads"},
     "inbox": set(),
+    "threads": set(),
 }
 IMPURE = {"airflow", "boto3", "botocore", "aiobotocore", "s3fs", "fsspec", "requests", "httpx", "aiohttp", "urllib3"}
 # What costs a second or so to import and what only a running task needs.

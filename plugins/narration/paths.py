@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from narration.errors import NarrationError, PermanentNarrationError
+from narration.secrecy import guard, without_credentials
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -69,6 +70,7 @@ def object_path(location: str, *, conn_id: str | None, parameter: str) -> Object
     if scheme == "file":
         return _joined("file:///", os.path.abspath(rest).lstrip("/"))
     _check_scheme(location, scheme=scheme, parameter=parameter)
+    guard()
     place, _, key = rest.partition("/")
     try:
         path = _joined(f"{scheme}://{place}", key)
@@ -85,7 +87,8 @@ def object_path(location: str, *, conn_id: str | None, parameter: str) -> Object
             f"Connections, or correct the parameter {parameter!r}."
         ) from error
     except (ImportError, ValueError) as error:
-        shown = location.partition("?")[0] if scheme in ("http", "https") else location
+        # Somebody may have given a signed address.
+        shown = without_credentials(location.partition("?")[0] if scheme in ("http", "https") else location)
         raise LocationError(
             f"{shown} cannot be opened: {error}. Give the parameter {parameter!r} a path, or a URI with file://, "
             "s3://, abfs:// or another storage of Airflow's."

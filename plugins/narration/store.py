@@ -7,12 +7,12 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from narration.paths import S3, LocationError, StoreError, object_path, storage_errors
+from narration.threads import Threads
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -413,5 +413,5 @@ class Store:
         todo = list(items)
         if len(todo) < 2:
             return [act(item) for item in todo]
-        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        with Threads(PARALLEL_REQUESTS) as pool:
             return list(pool.map(act, todo))

@@ -197,7 +197,7 @@ class TestWaitingForRoom:
 
 
 async def test_a_look_that_takes_long_is_not_followed_by_a_pause_of_more_than_two_minutes():
-    sweep = SharedSweep(look=Account().look)
+    sweep = SharedSweep(account="here", look=Account().look)
     sweep._intervals.append(5.0)
     loop = asyncio.get_running_loop()
 
@@ -207,3 +207,21 @@ async def test_a_look_that_takes_long_is_not_followed_by_a_pause_of_more_than_tw
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await sweep._until_due(ended=loop.time() - 110.0, took=300.0)
+
+
+async def test_its_lines_name_the_account_and_not_the_trigger_that_happened_to_come_first(caplog):
+    from structlog.contextvars import bound_contextvars, get_contextvars
+
+    seen = []
+
+    async def look(job_ids: frozenset[str]) -> frozenset[str]:
+        seen.append(dict(get_contextvars()))
+        return job_ids
+
+    with bound_contextvars(trigger_id=7, order="3f2a"):
+        async with SharedSweep.watching("polly:a", look=look, interval=INTERVAL, job_ids=["1", "2"]) as sweep:
+            await first(sweep.sightings())
+            assert get_contextvars()["trigger_id"] == 7
+
+    # Airflow's triggerer puts lines with a trigger's id into the log of that trigger, which may be gone by then.
+    assert seen[0] == {"account": "polly:a", "jobs": 2}

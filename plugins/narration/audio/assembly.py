@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +18,7 @@ from narration.audio.segments import SEGMENT_SECONDS, Segment, cut_blocks, plan_
 from narration.audio.tags import Tags
 from narration.audio.timeline import Piece, Timeline
 from narration.audio.verifying import verify_file
+from narration.threads import Threads
 
 if TYPE_CHECKING:
     import numpy
@@ -174,7 +175,7 @@ def _encode(
         written += 1
 
     before: list[Future[EncodedSegment] | None] = [None] * len(files)
-    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="encode") as pool:
+    with Threads(max_workers=threads, thread_name_prefix="encode") as pool:
         try:
             for samples, segment, following in zip(
                 cut_blocks(blocks, segments=segments), segments, (*segments[1:], None), strict=True
@@ -205,7 +206,7 @@ def _encode(
 
 
 def _verify(paths: Sequence[Path], *, timeline: Timeline, decode: bool) -> None:
-    with ThreadPoolExecutor(max_workers=len(paths), thread_name_prefix="verify") as pool:
+    with Threads(max_workers=len(paths), thread_name_prefix="verify") as pool:
         checks = [pool.submit(verify_file, path, timeline=timeline, decode=decode) for path in paths]
         for check in checks:
             check.result()

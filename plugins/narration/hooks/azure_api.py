@@ -45,6 +45,9 @@ class ApiFacts:
     on_custom_voice_host: bool = True
 
 
+#: How many jobs a resource keeps, where that is limited: the next one is refused.
+MOST_STORED = {SynthesisApi.LONG_AUDIO: 20_000}
+
 #: The most that one page of any of the lists holds.
 LIST_PAGE_SIZE = 100
 

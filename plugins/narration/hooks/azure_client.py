@@ -12,8 +12,14 @@ from typing import Any, TypeVar
 from airflow.sdk import BaseHook
 from tenacity import AsyncRetrying, Retrying
 
+from narration import metrics
 from narration.hooks.azure_account import ENTRA, AzureSpeechAccount
-from narration.hooks.azure_errors import AzureSpeechAuthError, AzureSpeechThrottledError
+from narration.hooks.azure_errors import (
+    AzureActiveJobsError,
+    AzureSpeechAuthError,
+    AzureSpeechThrottledError,
+    AzureStoredJobsError,
+)
 from narration.hooks.azure_identity import AsyncTokenSource, TokenSource
 from narration.hooks.azure_retry import repeating
 from narration.hooks.azure_transport import AsyncTransport, SyncTransport
@@ -60,7 +66,7 @@ class SyncClient:
                     "stood still. Nothing was sent or bought; the task asks again later."
                 )
             answer = self._transport.send(signed)
-        return read(signed, answer)
+        return _read(signed, answer, read)
 
     def close(self) -> None:
         """Close all connections."""
@@ -89,12 +95,30 @@ class AsyncClient:
         turn: AbstractAsyncContextManager[None] = window.aturn() if window else nullcontext()
         async with turn:
             answer = await self._transport.send(signed)
-        return read(signed, answer)
+        return _read(signed, answer, read)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
         await self._tokens.close()
+
+
+def _read(request: AzureRequest, answer: AzureAnswer, read: Reader[Result]) -> Result:
+    """Read an answer, and count one that refuses because of the rate; too many unfinished jobs are something else."""
+    try:
+        return read(request, answer)
+    except AzureStoredJobsError:
+        if request.api is not None:
+            metrics.retention_headroom(api=request.api.value, jobs=0)
+        raise
+    except AzureSpeechThrottledError as error:
+        if not isinstance(error, AzureActiveJobsError):
+            metrics.throttled(service=request.api.value if request.api else "voices", call=_kind(request))
+        raise
+
+
+def _kind(request: AzureRequest) -> str:
+    return "create" if request.creates else "delete" if request.deletes else "read"
 
 
 def _window(account: AzureSpeechAccount, request: AzureRequest) -> SharedWindow | None:

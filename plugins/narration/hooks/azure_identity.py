@@ -24,6 +24,7 @@ class TokenSource:
     def __init__(self, account: AzureSpeechAccount) -> None:
         self._account = account
         self._credential: Any = None
+        self._masked = ""
 
     def token(self) -> str:
         """
@@ -37,7 +38,13 @@ class TokenSource:
                 import azure.identity
 
                 self._credential = _credential(azure.identity, self._account)
-            return self._credential.get_token(_scope(self._account)).token
+            token: str = self._credential.get_token(_scope(self._account)).token
+        if token != self._masked:
+            from airflow.sdk.log import mask_secret
+
+            mask_secret(token)
+            self._masked = token
+        return token
 
     def close(self) -> None:
         """Close its connections."""
@@ -52,6 +59,7 @@ class AsyncTokenSource:
     def __init__(self, account: AzureSpeechAccount) -> None:
         self._account = account
         self._credential: Any = None
+        self._masked = ""
 
     async def token(self) -> str:
         """Give a valid token; errors as :meth:`TokenSource.token`."""
@@ -60,7 +68,13 @@ class AsyncTokenSource:
                 import azure.identity.aio
 
                 self._credential = _credential(azure.identity.aio, self._account)
-            return (await self._credential.get_token(_scope(self._account))).token
+            token: str = (await self._credential.get_token(_scope(self._account))).token
+        if token != self._masked:
+            from airflow.sdk.log import amask_secret
+
+            await amask_secret(token)
+            self._masked = token
+        return token
 
     async def close(self) -> None:
         """Close its connections."""

@@ -20,6 +20,7 @@ from narration.hooks.azure_client import AsyncClient, SyncClient, read_account, 
 from narration.hooks.azure_errors import AzureSpeechError, AzureSpeechRefusedError, AzureUrlExpiredError
 from narration.hooks.azure_jobs import RESULT, AzureFile, AzureJob, folded
 from narration.hooks.deadline import Deadline
+from narration.secrecy import guard
 
 InputKind = Literal["PlainText", "SSML"]
 
@@ -62,6 +63,7 @@ class AzureSpeechHook(BaseHook):
         timeout: float = 60.0,
     ) -> None:
         super().__init__()
+        guard()
         self.azure_speech_conn_id = azure_speech_conn_id
         self.region = region
         self.timeout = timeout

@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from narration import metrics
 from narration.hooks.deadline import Deadline
 from narration.hooks.polly_errors import (
     START,
@@ -23,9 +24,11 @@ from narration.hooks.polly_errors import (
     PollyTooLateError,
     PollyWaitTimeoutError,
     cut_off,
+    is_throttling,
     translated,
 )
 from narration.hooks.polly_tasks import parse_output_uri, task_failed
+from narration.secrecy import guard
 
 GET = "GetSpeechSynthesisTask"
 LIST = "ListSpeechSynthesisTasks"
@@ -72,6 +75,7 @@ class PollyHook(AwsBaseHook):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["client_type"] = "polly"
         super().__init__(*args, **kwargs)
+        guard()
 
     @cached_property
     def conn_config(self) -> AwsConnectionWrapper:
@@ -91,6 +95,12 @@ class PollyHook(AwsBaseHook):
         return Path(__file__).parent / "waiters" / "polly.json"
 
     # ---- clients
+
+    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
+        session: Any = super().get_session(region_name=region_name, deferrable=deferrable)
+        # Each answer comes by here, those included that the SDK repeats by itself; boto3 and aiobotocore differ a bit.
+        getattr(session, "events", session).register("needs-retry.polly", _count_if_throttled)
+        return session
 
     @property
     def _single_attempt_config(self) -> Config:
@@ -366,6 +376,14 @@ class PollyHook(AwsBaseHook):
         except Exception as error:  # Airflow shows the message to the person who pressed the button
             return False, f"{type(error).__name__}: {error}"
         return True, f"Amazon Polly in {self.conn_region_name} offers {len(voices)} voices"
+
+
+def _count_if_throttled(*, operation: Any, response: Any = None, **_: Any) -> None:
+    """Count an answer that refuses because of the rate; botocore asks each time whether to repeat, and is not told."""
+    if response is not None:
+        http, parsed = response
+        if is_throttling(str(parsed.get("Error", {}).get("Code", "")), http.status_code):
+            metrics.throttled(service="polly", call=operation.name)
 
 
 def _refuse_if_late(**_: Any) -> None:

@@ -145,7 +145,7 @@ def _from_answer(error: Exception, operation: str) -> NarrationError:
     code = str(response.get("Error", {}).get("Code", "Unknown"))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     said = str(response.get("Error", {}).get("Message", ""))[:_LONGEST_MESSAGE]
-    if code in _THROTTLING_CODES or status == 429:
+    if is_throttling(code, status):
         return PollyThrottledError(
             f"Polly throttled {operation} ({code}: {said}). Nothing was bought. It will pass by itself; if it does "
             "not, run fewer tasks at once (an Airflow pool) or ask AWS for a higher quota."
@@ -161,6 +161,11 @@ def _from_answer(error: Exception, operation: str) -> NarrationError:
     remedy = _REMEDIES.get(code, "See Polly's API reference for this exception.")
     kind = PollyTaskNotFoundError if code == "SynthesisTaskNotFoundException" else PollyRefusedError
     return kind(f"Polly refused {operation}: {code}: {said} {remedy}", code)
+
+
+def is_throttling(code: str, status: int) -> bool:
+    """Tell whether Polly refused a call because of the rate, after which nothing can have been bought."""
+    return code in _THROTTLING_CODES or status == 429
 
 
 def cut_off(operation: str, *, missing: str) -> NarrationError:

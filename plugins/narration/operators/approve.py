@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
+from narration import logs
+from narration.operators.observed import ObservedMixin
 from narration.operators.parameters import NarrationParameters
 from narration.operators.run_note import push_note
 from narration.synthesis.estimate import price_from_facts
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ApproveCostOperator(ApprovalOperator):
+class ApproveCostOperator(ObservedMixin, ApprovalOperator):
     """
     Let a run go on to its purchases, or not.
 
@@ -44,6 +46,7 @@ class ApproveCostOperator(ApprovalOperator):
     def execute(self, context: Context) -> Any:
         parameters = NarrationParameters.of(context["params"], service=self.service)
         summary: Any = context["ti"].xcom_pull(task_ids=self.plan_task_id, key="summary")
+        logs.add(document=summary["title"])
         if parameters.cost.dry_run:
             self.log.info("A dry run: nothing is bought.")
             return self._skip_the_rest(context)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import tempfile
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from narration import logs, metrics
 from narration.operators.base import RoadOperator
 from narration.operators.manifest import clips_of, laid_out, published_manifest
 from narration.operators.parameters import OUTPUTS
@@ -50,21 +51,26 @@ class AssembleNarrationOperator(RoadOperator):
 
         parameters = self.parameters(context)
         store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
+        self.lineage.reads(store.uri_of("plans", f"{self.plan}.json"))
         plan = Plan.from_dict(store.handed_over("plans", f"{self.plan}.json"))
+        logs.add(document=plan.title)
         slug = slug_of(plan.title)
         name = f"{slug}-{plan.narration_key[:10]}"
 
         published = published_manifest(store, name, outputs=parameters.outputs)
         if published is not None:
             self.log.info("%s is published already, clip for clip the same; it is not assembled again.", name)
+            self._tell(plan, store=store, name=name, audio=published["audio"], is_new=False, service=parameters.service)
             return {"narration": name, "plan": self.plan, "reused": True, **published["audio"]}
 
         # What was made for somebody before stays there.
         before = published_manifest(store, name)
         outputs = [kind for kind in OUTPUTS if kind in parameters.outputs or (before and kind in before["audio"])]
         clips = clips_of(plan, store)
+        for order_id in sorted({clip.order_id for clip in clips.values()} - {""}):
+            self.lineage.reads(store.uri_of("orders", f"{order_id}.record.json"))
         pieces, timeline = laid_out(plan, clips)
-        with self._folder() as folder:
+        with self._folder() as folder, metrics.assembling(service=parameters.service):
             audio = self._assembled(
                 plan,
                 clips,
@@ -78,6 +84,7 @@ class AssembleNarrationOperator(RoadOperator):
             )
             for kind in outputs:
                 store.upload(folder / audio[kind], "narrations", name, audio[kind])
+        self._tell(plan, store=store, name=name, audio=audio, is_new=True, service=parameters.service)
         return {"narration": name, "plan": self.plan, "reused": False, **audio}
 
     @staticmethod
@@ -100,6 +107,23 @@ class AssembleNarrationOperator(RoadOperator):
                 if not isinstance(error.__cause__, OSError):
                     raise
                 raise disk_error(f"The finished audio, made in {name},", error.__cause__) from error
+
+    def _tell(
+        self, plan: Plan, *, store: Store, name: str, audio: Mapping[str, Any], is_new: bool, service: str
+    ) -> None:
+        self.lineage.says(
+            title=plan.title,
+            service=service,
+            voice=plan.profile.voice,
+            engine=plan.profile.engine,
+            durationSeconds=audio["duration_seconds"],
+        )
+        for kind in (kind for kind in OUTPUTS if kind in audio):
+            self.lineage.makes(
+                store.uri_of("narrations", name, audio[kind]),
+                description=f"{plan.title}, read by {plan.profile.voice}",
+                size=audio[f"{kind}_bytes"] if is_new else None,
+            )
 
     def _assembled(
         self,

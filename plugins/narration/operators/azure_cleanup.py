@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
 from datetime import timedelta
 from itertools import islice
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from narration import metrics
 from narration.errors import NarrationError, PermanentNarrationError
 from narration.hooks.aws_connection import failing_at_once
 from narration.hooks.azure_api import SynthesisApi
@@ -27,6 +28,7 @@ from narration.hooks.azure_errors import (
 from narration.operators.azure_request import truth
 from narration.operators.azure_tally import Tally
 from narration.synthesis.azure_retention import Kept, RetentionPolicy, StoredJob, kept_at_sight, oldest_first
+from narration.threads import Threads
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -159,6 +161,9 @@ class AzureSynthesisCleanupOperator(AzureSpeechConnectionMixin, BaseOperator):
                 tally.failed(error, log=self.log)
                 trouble.append(error)
             tally.report(self.log)
+        for tally in tallies:
+            if tally.headroom is not None:
+                metrics.retention_headroom(api=tally.api.value, jobs=tally.headroom)
         self._show_progress(context, tallies)
         if len(unavailable) == len(tallies):
             raise unavailable[0]
@@ -204,7 +209,7 @@ class AzureSynthesisCleanupOperator(AzureSpeechConnectionMixin, BaseOperator):
             return [(job, kept[job.job_id]) for job in some]
 
         some = [jobs[start : start + _LOOKED_AT_ONCE] for start in range(0, len(jobs), _LOOKED_AT_ONCE)]
-        with ThreadPoolExecutor(1) as ahead:
+        with Threads(1) as ahead:
             following = [ahead.submit(judge, each) for each in some[:1]]
             for number in range(len(some)):
                 judged = following.pop().result()
@@ -218,7 +223,7 @@ class AzureSynthesisCleanupOperator(AzureSpeechConnectionMixin, BaseOperator):
         shown = time.monotonic()
         judged = self._judged(tally.jobs, policy=tally.policy, uses=uses)
         deletable = self._deletable(judged, tally)
-        with closing(judged), ThreadPoolExecutor(DELETING_AT_ONCE) as pool:
+        with closing(judged), Threads(DELETING_AT_ONCE) as pool:
             try:
                 while tally.excess > 0:
                     # No more are under way than have to go: the service may refuse one, and then another goes.

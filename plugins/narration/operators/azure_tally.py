@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from narration.hooks.azure_api import MOST_STORED
 from narration.synthesis.azure_retention import EXPLANATIONS, Kept, RetentionPolicy, StoredJob, kept_at_sight
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Tally:
         self.refused_in_a_row = 0
         self._failure = ""
         self._begun = time.monotonic()
+        self._is_listed = False
         self._deleted = self._gone = 0
         self._kept: Counter[Kept] = Counter()
         self._refused: Counter[str] = Counter()
@@ -52,9 +54,18 @@ class Tally:
         """How many jobs the service keeps, after what was deleted so far."""
         return len(self.jobs) - self._deleted - self._gone
 
+    @property
+    def headroom(self) -> int | None:
+        """How many more jobs the service keeps before it refuses new ones; ``None`` if that is not known."""
+        most = MOST_STORED.get(self.api)
+        if most is None or self.unavailable or not self._is_listed:
+            return None
+        return max(0, most - (len(self.jobs) if self.is_dry_run else self.remaining))
+
     def listed(self, jobs: Sequence[StoredJob]) -> None:
         """Note what the service keeps; deleting begins."""
         self.jobs = jobs
+        self._is_listed = True
         self._begun = time.monotonic()
 
     def kept(self, job: StoredJob, why: Kept) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from narration.errors import NarrationError, PermanentNarrationError
+from narration.operators.observed import ObservedMixin
 from narration.operators.parameters import NarrationParameters
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ FAILURE = "failure"
 _LONGEST_REASON = 2000
 
 
-class RoadOperator(BaseOperator):
+class RoadOperator(ObservedMixin, BaseOperator):
     """
     A task of a Dag that narrates.
 
@@ -37,6 +38,9 @@ class RoadOperator(BaseOperator):
         super().__init__(**kwargs)
         self.service = service
         self.request = request
+
+    def about(self, context: Context) -> Mapping[str, Any]:
+        return super().about(context) if self.request is None else {"document": self.request["name"]}
 
     @abstractmethod
     def work(self, context: Context) -> Any:

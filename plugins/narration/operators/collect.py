@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from narration import metrics
 from narration.errors import NarrationError
 from narration.synthesis.orders import Order, WantedClip
 from narration.synthesis.reconcile import Job
@@ -56,6 +57,7 @@ class Collector:
                 reason = f"{place}: {'its audio was not accepted' if flawed else 'the service made no audio'}: {reason}"
                 record.reject(job, key, reason=reason, flawed=flawed)
                 self.log.warning("Job %s, %s", job.job_id, reason)
+            metrics.rejected(service=self.service.name, clips=len(harvest.defects))
             if harvest.missing:
                 record.missed(job, now=time.time())
                 self.log.warning("%s", harvest.missing)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from narration import logs, metrics
 from narration.links.paragraphs import ParagraphsLink
 from narration.operators.base import RoadOperator
 from narration.operators.parameters import configured
@@ -70,7 +71,9 @@ class PlanNarrationOperator(RoadOperator):
         profile = service.profile(**parameters.voice_choice())
         price = parameters.cost.price(profile, configured=configured("prices"))
         service.check_output()
+        self.lineage.reads(store.uri_of("documents", f"{self.document['document']}.json"))
         document = Document.from_dict(store.handed_over("documents", f"{self.document['document']}.json"))
+        logs.add(document=document.title)
         try:
             plan = plan_narration(document, profile=profile, rules=service.rules(profile), pauses=parameters.pauses)
         except UnspeakableError as error:
@@ -106,16 +109,42 @@ class PlanNarrationOperator(RoadOperator):
         if parameters.cost.dry_run:
             return []
         store.parallel(lambda order: store.write_order(order.order_id, order.to_dict()), orders)
+        self._count(plan, estimate, orders=orders, store=store, service=service.name)
+        chapters = chapters_of(plan)
         return [
             {
                 "order_id": order.order_id,
                 "label": label_of(order),
+                "document": plan.title,
+                "chapter": chapter_of(order, chapters=chapters),
                 "storage": store.uri,
                 "service": service.name,
                 "connection": service.connection(),
             }
             for order in orders
         ]
+
+    def _count(self, plan: Plan, estimate: Estimate, *, orders: Sequence[Order], store: Store, service: str) -> None:
+        """Tell those who watch what was planned; last of all, so that another attempt does not tell it again."""
+        stored, to_buy, price = estimate.stored, estimate.to_buy, estimate.price
+        metrics.reused(service=service, engine=plan.profile.engine, clips=stored.clips, characters=stored.characters)
+        self.lineage.says(
+            title=plan.title,
+            service=service,
+            voice=plan.profile.voice,
+            engine=plan.profile.engine,
+            language=plan.profile.language_code or plan.language,
+            audioFormat=plan.profile.audio_format,
+            clips=estimate.whole.clips,
+            clipsReused=stored.clips,
+            charactersReused=stored.characters,
+            charactersPlanned=to_buy.characters,
+            amount=None if price is None else float(price.amount(to_buy.characters)),
+            currency=None if price is None else price.currency,
+        )
+        self.lineage.makes(store.uri_of("plans", f"{plan.narration_key}.json"), description=f"{plan.title}: its plan")
+        for order in orders:
+            self.lineage.makes(store.uri_of("orders", f"{order.order_id}.json"), description=label_of(order))
 
     def _tell(self, context: Context, *, plan: Plan, estimate: Estimate, cost: CostLimits) -> None:
         self.log.info("%s", estimate.describe())
@@ -188,6 +217,17 @@ def _coming(store: Store, order_ids: Iterable[str]) -> frozenset[str]:
 def _count(clips: Iterable[WantedClip], *, extra: int = 0) -> Count:
     counted = list(clips)
     return Count(clips=len(counted), characters=sum(clip.characters for clip in counted) + extra)
+
+
+def chapters_of(plan: Plan) -> dict[str, str]:
+    """Give the title of the chapter in which each clip is first heard, by clip key."""
+    return {p.clip.clip_key: plan.chapter_titles[p.chapter] for p in reversed(plan.paragraphs)}
+
+
+def chapter_of(order: Order, *, chapters: Mapping[str, str]) -> str:
+    """Name the chapter of an order's paragraphs, or the first and the last one."""
+    first, last = (chapters[order.clips[number].clip_key] for number in (0, -1))
+    return first if first == last else f"{first} to {last}"
 
 
 def label_of(order: Order) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from narration import logs, metrics
 from narration.links.narration import (
     NarrationFolderLink,
     NarrationM4bLink,
@@ -73,6 +74,8 @@ class PublishNarrationOperator(RoadOperator):
                 price=price,
             )
             store.write_json("narrations", name, MANIFEST, value=manifest)
+            metrics.published(service=parameters.service, seconds=manifest["audio"]["duration_seconds"])
+        logs.add(document=manifest["title"])
         bill = sum((Bill.from_dict(result["bill"]) for result in self._order_results(context)), Bill())
         audio = manifest["audio"]
         result = {
@@ -89,6 +92,11 @@ class PublishNarrationOperator(RoadOperator):
         }
         files = {**{kind: audio[kind] for kind in OUTPUTS if kind in audio}, "manifest": MANIFEST}
         persist_narration(context=context, operator=self, folder=store.path("narrations", name), files=files)
+        self.lineage.reads(parameters.document, conn_id=parameters.storage_conn_id, description=str(manifest["title"]))
+        for kind in (*OUTPUTS, "manifest"):
+            if f"{kind}_uri" in result:
+                self.lineage.makes(result[f"{kind}_uri"], description=str(manifest["title"]))
+        self._tell_of(manifest, bill=bill, price=price, service=parameters.service)
         self.log.info("Published %(title)r: %(narration_uri)s, %(duration_seconds).0f s.", result)
         self._tell_the_bill(context, bill, planned=planned["characters_to_buy"], price=price)
         if self.request is not None:
@@ -98,6 +106,22 @@ class PublishNarrationOperator(RoadOperator):
             InboxRecords.of(self.request).published(self.request, narration=name, storage=store.uri)
         tell_of_narration(context, result)
         return result
+
+    def _tell_of(self, manifest: Mapping[str, Any], *, bill: Bill, price: Price | None, service: str) -> None:
+        voice = manifest["voice_profile"]
+        self.lineage.says(
+            title=manifest["title"],
+            service=service,
+            voice=voice["voice"],
+            engine=voice["engine"],
+            language=voice.get("language_code") or manifest["language"],
+            audioFormat=voice["audio_format"],
+            charactersBought=bill.characters_billed,
+            charactersOfNarration=manifest["billed_characters"],
+            amount=None if price is None else float(price.amount(bill.characters_billed)),
+            currency=None if price is None else price.currency,
+            durationSeconds=manifest["audio"]["duration_seconds"],
+        )
 
     def _tell_the_bill(self, context: Context, bill: Bill, *, planned: int, price: Price | None) -> None:
         context["ti"].xcom_push(key="bill", value={**bill_facts(bill, price=price), "characters_planned": planned})

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from narration import metrics
 from narration.errors import NarrationError, PermanentNarrationError
 from narration.operators.claims import Claims
 from narration.operators.collect import Collector
@@ -70,11 +71,12 @@ class Buyer:
         self._run_id = run_id
         self._grace = grace
         self._read = read
-        self._save = save
+        self._write = save
         self._log = log
         self._by_key = {clip.clip_key: clip for clip in order.clips}
         self._looked_at = 0.0
         self._looked_for: set[str] = set()
+        self._uncounted: list[Job] = []
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ class Buyer:
             listed_at=record.listed_at,
             intended=intended,
         )
-        found = record.adopt(ledger.jobs)
+        found = self._adopt(ledger.jobs, record=record)
         if ledger.listed:
             record.listed_at = self._looked_at
         if found:
@@ -223,6 +225,7 @@ class Buyer:
     ) -> None:
         for job in purchases.jobs:
             record.bought(job, run_id=self._run_id)
+            self._uncounted.append(job)
         lost = set(purchases.lost)
         record.answered(key for key in keys if key not in lost)
         # The doubt begins when the answer did not come, which may be long after the portion was begun.
@@ -244,11 +247,45 @@ class Buyer:
                 return batches
             ledger = self._service.find_jobs(todo, known=(), listed_at=None, intended=unasked)
             self._looked_for.update(unasked)
-            if record.adopt(ledger.jobs):
+            if self._adopt(ledger.jobs, record=record):
                 self._log.info("Adopted %d job(s) that no record knew of.", len(ledger.jobs))
             bought.jobs.extend(ledger.jobs)
             made = {key for job in ledger.jobs if job.state is not JobState.FAILED for key in job.clip_keys}
             todo = [clip for clip in todo if clip.clip_key not in made]
+
+    # -- counting ------------------------------------------------------------------------------------------------
+
+    def _adopt(self, jobs: Sequence[Job], *, record: OrderRecord) -> tuple[str, ...]:
+        """Take over what the service says; a purchase of this buyer's whose answer was lost is counted after all."""
+        had_buyer = set(record.buyers)
+        had_failed = {job.job_id for job in record.jobs.values() if job.state is JobState.FAILED}
+        found = record.adopt(jobs)
+        ours = [job for job in jobs if record.buyers.get(job.job_id) == self._run_id]
+        self._uncounted.extend(job for job in ours if job.job_id not in had_buyer)
+        failed = [job for job in ours if job.state is JobState.FAILED and job.job_id not in had_failed]
+        metrics.failed(service=self._service.name, jobs=len(failed))
+        metrics.adopted(service=self._service.name, jobs=len(set(found) - {job.job_id for job in ours}))
+        return found
+
+    def _save(self, record: OrderRecord) -> None:
+        """Write the record; only what is on record is counted as bought, so that no other attempt counts it again."""
+        self._write(record)
+        uncounted, self._uncounted = self._uncounted, []
+        metrics.bought(
+            service=self._service.name,
+            engine=self._order.profile.engine,
+            jobs=len(uncounted),
+            clips=sum(len(job.clip_keys) for job in uncounted),
+            characters=sum(map(self._characters, uncounted)),
+        )
+
+    def _characters(self, job: Job) -> int:
+        """Give what a job is billed for: as the service says, or as it will say."""
+        if job.characters is not None:
+            return job.characters
+        clips = [self._by_key[key] for key in job.clip_keys if key in self._by_key]
+        extra = self._service.extra_characters(clips, profile=self._order.profile)
+        return sum(clip.characters for clip in clips) + extra
 
     # -- jobs of other accounts ----------------------------------------------------------------------------------
 

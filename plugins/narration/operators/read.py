@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from narration import logs
 from narration.inbox.errors import ProfileError
 from narration.operators.base import RoadOperator
 from narration.operators.parameters import ParameterError
@@ -36,12 +37,16 @@ class ReadDocumentOperator(RoadOperator):
             raise ProfileError(self.request["problem"])
         parameters = self.parameters(context)
         store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
+        self.lineage.reads(parameters.document, conn_id=parameters.storage_conn_id)
         data = load(parameters.document, conn_id=parameters.storage_conn_id)
         document = read_document(
             data, source=source_name(parameters.document), text_type=parameters.text_type, title=parameters.title
         )
         content = document.to_dict()
         name = digest(content)
+        logs.add(document=document.title)
+        self.lineage.says(title=document.title, service=parameters.service)
+        self.lineage.makes(store.uri_of("documents", f"{name}.json"), description=f"{document.title}: its paragraphs")
         store.write_json("documents", f"{name}.json", value=content)
         count = sum(len(chapter.paragraphs) for chapter in document.chapters)
         self.log.info("Read %r: %d chapters, %d paragraphs.", document.title, len(document.chapters), count)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from narration import metrics
 from narration.errors import PermanentNarrationError
 from narration.operators.collect import Collector
 from narration.operators.purchasing import Buyer
@@ -17,6 +18,7 @@ from narration.synthesis.failed import FailedParagraph, excerpt_of
 from narration.synthesis.reconcile import decide
 
 if TYPE_CHECKING:
+    from narration.operators.lineage import Lineage
     from narration.services.base import SpeechService
     from narration.store import Store, StoredClip
     from narration.synthesis.orders import Order, WantedClip
@@ -119,6 +121,9 @@ class OrderReconciler:
         self._progress = progress
         self._log = log
         self._stored: dict[str, StoredClip] = {}
+        self._own_jobs: frozenset[str] = frozenset()
+        self._bought_characters = 0
+        self.about = about_order(order)
 
     def reconcile(self, *, refused: dict[str, str]) -> Waiting | None:
         """
@@ -186,8 +191,9 @@ class OrderReconciler:
     def outcome(self) -> dict[str, Any]:
         """Give what a finished order is and what it cost; see :class:`SynthesizeOrderOperator`'s result."""
         record = self._read_record()
+        self._own_jobs = frozenset(job_id for job_id, buyer in record.buyers.items() if buyer == self._buyer_name)
         bill = bill_of(
-            [record.jobs[job_id] for job_id, buyer in record.buyers.items() if buyer == self._buyer_name],
+            [record.jobs[job_id] for job_id in record.buyers if job_id in self._own_jobs],
             record=record,
             made_by={key: clip.job_id for key, clip in self._stored.items()},
             characters={key: clip.characters for key, clip in self._by_key.items()},
@@ -196,6 +202,7 @@ class OrderReconciler:
                 [self._by_key[key] for key in keys], profile=self._wanted.profile
             ),
         )
+        self._bought_characters = bill.characters_billed
         for warning in bill.warnings:
             self._log.warning("The service's count differs from the estimate: %s.", warning)
         return {
@@ -206,6 +213,29 @@ class OrderReconciler:
             "bill": bill.to_dict(),
         }
 
+    def tell(self, lineage: Lineage) -> None:
+        """Say what a finished order was made from and what it cost, after :meth:`outcome`."""
+        order_id, profile = self._wanted.order_id, self._wanted.profile
+        lineage.reads(self._store.uri_of("orders", f"{order_id}.json"), description=str(self._order.get("label", "")))
+        lineage.makes(self._store.uri_of("orders", f"{order_id}.record.json"), description="The clips of the order")
+        bought = sum(clip.job_id in self._own_jobs for clip in self._stored.values())
+        jobs = {clip.job_id for clip in self._stored.values()} | set(lineage.facts.get("jobs", ()))
+        lineage.says(
+            title=self._order.get("document"),
+            service=self.service.name,
+            voice=profile.voice,
+            engine=profile.engine,
+            language=profile.language_code,
+            audioFormat=profile.audio_format,
+            jobs=sorted(jobs),
+        )
+        lineage.adds(
+            clips=len(self._stored),
+            clipsBought=bought,
+            clipsReused=len(self._stored) - bought,
+            charactersBought=self._bought_characters,
+        )
+
     # -- what the decision asks for ------------------------------------------------------------------------------
 
     def _collect(
@@ -215,12 +245,22 @@ class OrderReconciler:
         collector = Collector(store=self._store, service=self.service, order=self._wanted, stored=stored, log=self._log)
         collected: dict[str, StoredClip] = {}
         for portion in _portions(jobs, _COLLECTED_AT_ONCE):
-            collected.update(collector.collect(portion, record=record))
+            found = collector.collect(portion, record=record)
+            self._time(portion, found, record=record)
+            collected.update(found)
             self._show_progress({**stored, **collected})
         self._save(record)
         if collector.failure is not None:
             raise collector.failure
         return collected
+
+    def _time(self, jobs: Sequence[Job], found: Mapping[str, StoredClip], *, record: OrderRecord) -> None:
+        """Time the jobs of this buyer that gave something; others may have been finished for weeks."""
+        now = time.time()
+        gave = {clip.job_id for clip in found.values()}
+        for job in jobs:
+            if job.job_id in gave and job.created_at and record.buyers.get(job.job_id) == self._buyer_name:
+                metrics.job_collected(service=self.service.name, seconds=max(0.0, now - job.created_at))
 
     def _waiting(self, decision: Decision, *, record: OrderRecord, full: bool) -> Waiting:
         now = time.time()
@@ -375,6 +415,13 @@ def _named(paragraphs: Sequence[FailedParagraph]) -> str:
     more = len(paragraphs) - _MOST_NAMED
     named = "\n".join(str(paragraph) for paragraph in paragraphs[:_MOST_NAMED])
     return f"{named}\nand {more} more" if more > 0 else named
+
+
+def about_order(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what an order is about, in the words of :data:`narration.logs.WORDS`."""
+    # The label of an order from before the plan named chapters begins with one.
+    chapter = order.get("chapter") or order.get("label")
+    return {"order": order["order_id"], "chapter": chapter, "document": order.get("document")}
 
 
 def _portions(items: Iterable[Any], size: int) -> Iterable[list[Any]]:

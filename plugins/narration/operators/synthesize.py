@@ -9,10 +9,17 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from narration import logs
 from narration.errors import PermanentNarrationError
 from narration.links.paragraphs import ParagraphsLink
 from narration.operators.base import RoadOperator
-from narration.operators.reconciling import OrderReconciler, ParagraphsFailedError, Progress, Waiting
+from narration.operators.reconciling import (
+    OrderReconciler,
+    ParagraphsFailedError,
+    Progress,
+    Waiting,
+    about_order,
+)
 from narration.synthesis.failed import FAILED_PARAGRAPHS, kept
 
 if TYPE_CHECKING:
@@ -107,7 +114,8 @@ class SynthesisOperator(RoadOperator):
         for reconciler in reconcilers:
             # One order that cannot be completed keeps nobody from what the others have bought.
             try:
-                still = reconciler.reconcile(refused=refused)
+                with logs.about(**reconciler.about):
+                    still = reconciler.reconcile(refused=refused)
             except PermanentNarrationError as failure:
                 failures.append(failure)
             else:
@@ -120,7 +128,12 @@ class SynthesisOperator(RoadOperator):
             raise type(failures[0])(" ".join(str(failure) for failure in failures))
         if failures:
             raise failures[0]
-        return self.result([reconciler.outcome() for reconciler in reconcilers])
+        outcomes = []
+        for reconciler in reconcilers:
+            with logs.about(**reconciler.about):
+                outcomes.append(reconciler.outcome())
+            reconciler.tell(self.lineage)
+        return self.result(outcomes)
 
     def _wait(
         self, waiting: Sequence[Waiting], *, first: OrderReconciler, end_time: float, refused: dict[str, str]
@@ -152,6 +165,7 @@ class SynthesisOperator(RoadOperator):
                     (order.look_again_at for order in waiting if order.look_again_at is not None), default=None
                 ),
                 max_active_jobs=service.max_active_jobs if full else None,
+                about=logs.current(),
             ),
             method_name="resume",
             kwargs={"end_time": end_time, "refused": refused},
@@ -233,6 +247,9 @@ class SynthesizeOrderOperator(SynthesisOperator):
     def __init__(self, *, order: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.order = order
+
+    def about(self, context: Context) -> Mapping[str, Any]:
+        return about_order(self.order)
 
     def wanted(self) -> Sequence[Mapping[str, Any]]:
         return [self.order]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -33,6 +32,7 @@ from narration.synthesis import polly_rules
 from narration.synthesis.orders import OrderLimits, WantedClip
 from narration.synthesis.profile import VoiceProfile
 from narration.synthesis.reconcile import Job, JobState
+from narration.threads import Threads
 
 _ABOUT_ONE_PARAGRAPH = frozenset({"InvalidSsmlException", "TextLengthExceededException"})
 _REMEMBERED_SECONDS = 71 * 3600.0
@@ -199,7 +199,7 @@ class PollyService(SpeechService):
         """Ask the bucket first, which has no quota worth saving, and Polly only about what is not there."""
         yield from (job for job in known if job.state is JobState.FAILED)
         known = [job for job in known if job.state is not JobState.FAILED]
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with Threads(_THREADS) as pool:
             arrived = list(pool.map(lambda job: bool(job.output) and self._object_exists(job.output), known))
         absent = []
         for job, there in zip(known, arrived, strict=True):
@@ -255,7 +255,7 @@ class PollyService(SpeechService):
                 return self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=10).get("Contents", [])
 
         todo = sorted(keys)
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with Threads(_THREADS) as pool:
             for key, found in zip(todo, pool.map(look, todo), strict=True):
                 for item in found:
                     name = PurePosixPath(item["Key"]).name.split(".")
@@ -282,7 +282,7 @@ class PollyService(SpeechService):
         clips = [clip for batch in batches for clip in batch.clips]
         stop = threading.Event()
         last = until or Deadline.after(self.settle_seconds / 2)
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with Threads(_THREADS) as pool:
             outcomes = list(pool.map(lambda clip: self._buy_one(clip, profile=profile, stop=stop, until=last), clips))
         jobs = tuple(outcome for outcome in outcomes if isinstance(outcome, Job))
         refused: dict[str, str] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from narration import logs
 from narration.services.registry import make_service
 from narration.triggers.sweep import SharedSweep
 
@@ -36,6 +37,7 @@ class JobsTrigger(BaseTrigger):
     :param look_again_at: seconds since the epoch at which to fire even if nothing changed; ``None`` for never.
     :param max_active_jobs: to fire also when the account, which was full, seems to have fewer unfinished jobs than
         this; ``None`` for never.
+    :param about: what the log lines are to name, in the words of :data:`narration.logs.WORDS`.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class JobsTrigger(BaseTrigger):
         end_time: float,
         look_again_at: float | None = None,
         max_active_jobs: int | None = None,
+        about: dict[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.service = service
@@ -57,6 +60,7 @@ class JobsTrigger(BaseTrigger):
         self.end_time = end_time
         self.look_again_at = look_again_at
         self.max_active_jobs = max_active_jobs
+        self.about = dict(about or {})
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
@@ -69,6 +73,7 @@ class JobsTrigger(BaseTrigger):
                 "end_time": self.end_time,
                 "look_again_at": self.look_again_at,
                 "max_active_jobs": self.max_active_jobs,
+                "about": self.about,
             },
         )
 
@@ -83,7 +88,9 @@ class JobsTrigger(BaseTrigger):
         yield TriggerEvent(await self._wait())
 
     async def _wait(self) -> dict[str, Any]:
+        logs.begin(**self.about, jobs=len(self.job_ids))
         adapter = make_service(self.service, self.connection)
+        logs.add(account=adapter.account)
         waiting = frozenset(self.job_ids)
         failed = 0
         begun = time.monotonic()
@@ -102,6 +109,7 @@ class JobsTrigger(BaseTrigger):
                     continue
                 if sighting.error is not None:
                     failed += 1
+                    self.log.warning("The service could not be asked (%d in a row): %s", failed, sighting.error)
                     if failed >= MAX_FAILED_SWEEPS:
                         return {"status": "error", "message": sighting.error}
                 else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
+from narration import logs, metrics
 from narration.triggers.admission import Admission
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class SharedSweep:
     next it rests for the shortest interval of its watchers, and longer when the account is so busy that a look takes
     long: looking takes up at most a fifth of the time, unless that would make a pause of more than two minutes.
 
+    :param account: the account, for logs and metrics.
     :param look: tells which of the jobs that somebody waits for are unfinished; may name others too.
     :param close: closes what ``look`` keeps open; called when the last watcher has gone.
     """
@@ -54,9 +57,11 @@ class SharedSweep:
     def __init__(
         self,
         *,
+        account: str,
         look: Look,
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._account = account
         self._look = look
         self._close = close
         self._changed = asyncio.Condition()
@@ -91,8 +96,9 @@ class SharedSweep:
         sweeps = cls._running.setdefault(asyncio.get_running_loop(), {})
         sweep = sweeps.get(key)
         if sweep is None:
-            sweep = sweeps[key] = cls(look=look, close=close)
-            sweep._task = asyncio.create_task(sweep._run())
+            sweep = sweeps[key] = cls(account=str(key), look=look, close=close)
+            # In a context of its own: it outlives the trigger that began it, in whose log its lines would be lost.
+            sweep._task = asyncio.create_task(sweep._run(), context=contextvars.Context())
         sweep._intervals.append(interval)
         sweep._job_ids.update(job_ids)
         if wants_room:
@@ -110,6 +116,7 @@ class SharedSweep:
                 if sweep._task is not None:
                     sweep._task.cancel()
                     await asyncio.gather(sweep._task, return_exceptions=True)
+                metrics.waiting(account=sweep._account, jobs=0)
                 if sweep._close is not None:
                     await sweep._close()
 
@@ -150,6 +157,7 @@ class SharedSweep:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
+        logs.begin(account=self._account)
         took = 0.0
         unfinished: frozenset[str] = frozenset()
         while True:
@@ -157,6 +165,7 @@ class SharedSweep:
             self._begun += 1
             begun = loop.time()
             asked = frozenset(+self._job_ids)
+            logs.add(jobs=len(asked))
             finished = 0
             try:
                 sighting = Sighting(outstanding=await self._look(asked))
@@ -170,6 +179,7 @@ class SharedSweep:
                 # Those that nobody asks about any more need not have finished.
                 finished = len((unfinished & asked) - sighting.outstanding)
                 unfinished = sighting.outstanding
+                metrics.waiting(account=self._account, jobs=len(asked & unfinished))
             took = loop.time() - begun
             async with self._changed:
                 self._last = sighting
