@@ -536,7 +536,7 @@ class TestAudioThatIsNotThereOrNotRight:
         assert bench.bought == 6
 
     def test_audio_that_comes_late_is_waited_for(self, bench, run, clock):
-        bench.cloud.order_fault("object_late", seconds=0.6)
+        bench.cloud.order_fault("object_late", seconds=2)
         order = bench.stories(1)
         deferred = bench.first_look(order, run)
         bench.wait_for_jobs(1)
