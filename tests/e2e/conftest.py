@@ -275,6 +275,10 @@ class RunningAirflow:
         self.session.supervisor.wait_until(
             lambda: patiently(lambda: self.api.dag(dag_id)) is not None, timeout=180, what=f"Reading the Dag {dag_id}"
         )
+        # Airflow has one backfill of a Dag at a time, and finds out a while later that one is over.
+        self.session.supervisor.wait_until(
+            lambda: not self._backfills_under_way(dag_id), timeout=120, what="The end of the backfill before"
+        )
         command = ["backfill", "create", "--dag-id", dag_id, "--from-date", first, "--to-date", last]
         command += ["--dag-run-conf", json.dumps(conf), "--max-active-runs", str(at_once)]
         command += ["--reprocess-behavior", reprocess, *(["--run-backwards"] if backwards else [])]
@@ -289,13 +293,16 @@ class RunningAirflow:
             )
             if "database is locked" not in done.stderr:
                 break
-            for begun in self.api.request("GET", "/api/v2/backfills", query={"dag_id": dag_id})["backfills"]:
-                if begun["completed_at"] is None:
-                    patiently(lambda begun=begun: self.api.request("PUT", f"/api/v2/backfills/{begun['id']}/cancel"))
+            for begun in self._backfills_under_way(dag_id):
+                patiently(lambda begun=begun: self.api.request("PUT", f"/api/v2/backfills/{begun['id']}/cancel"))
             command += ["--reprocess-behavior", "failed"]
         if done.returncode:
             pytest.fail(f"airflow {' '.join(command)}: {done.stderr[-2000:]}")
         self.session.await_dag(dag_id)
+
+    def _backfills_under_way(self, dag_id: str) -> list[dict[str, Any]]:
+        known = patiently(lambda: self.api.request("GET", "/api/v2/backfills", query={"dag_id": dag_id}))["backfills"]
+        return [backfill for backfill in known if backfill["completed_at"] is None]
 
     def error(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> str:
         """The message of the exception that failed the last attempt of a task."""

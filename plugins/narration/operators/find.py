@@ -272,10 +272,11 @@ class _Inbox:
         location = f"{self._location}/{folder}" if folder else self._location
         try:
             listed = list(list_files(location, conn_id=self._parameters.storage_conn_id, parameter="inbox"))
-        except FileNotFoundError as error:
+        except FileNotFoundError:
             if folder:
                 raise
-            raise self._missing() from error
+            self._check_existence()
+            listed = []
         start = f"{folder}/" if folder else ""
         self._folders_listed.add(start)
         self._listed.update((f"{start}{found.name}", found) for found in listed)
