@@ -154,6 +154,13 @@ class TestDocuments:
 
         assert named == [(task, "story.txt", "Story") for task in ("read", "plan", "assemble", "publish")]
 
+    def test_a_task_for_one_of_many_documents_of_a_run_names_that_one_by_its_place_in_the_inbox(self, run):
+        request = {"name": "2026/01/05/story.txt", "problem": "", "service": "polly", "params": {}}
+
+        ReadDocumentOperator(task_id="read", request=request).pre_execute({**run.context, "params": {"inbox": "/in"}})
+
+        assert logs.current() == {"document": "2026/01/05/story.txt"}
+
     def test_no_task_names_what_the_one_before_it_in_the_same_process_named(self, bench, run, road):
         logs.begin(order="3f2a", chapter="I")
         road.write(bench.text(1))
