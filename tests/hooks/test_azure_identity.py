@@ -106,6 +106,21 @@ async def test_a_token_goes_out_in_place_of_a_key(server, connect, made, ask):
     assert made[0].closed
 
 
+async def test_airflow_masks_the_token_in_every_log_from_then_on(connect, made, ask, monkeypatch):
+    from airflow.sdk.log import redact
+
+    fresh = f"a-token-of-{ask.__qualname__}-{id(ask)}"
+    monkeypatch.setattr(sys.modules[__name__], "TOKEN", fresh)
+    connect(**PRINCIPAL)
+    assert fresh in str(redact(f"sent {fresh}"))
+
+    hook = AzureSpeechHook()
+    await ask(hook)
+    await hook.close()
+
+    assert redact(f"sent {fresh}") == "sent ***"
+
+
 async def test_a_service_principal_signs_in_with_all_three(connect, made, ask):
     connect(**PRINCIPAL)
 
