@@ -19,13 +19,15 @@ ALLOWED = {
     "operators": {"triggers", "services", "hooks", "links", "store", "paths", "notices", "metrics", "logs", "secrecy"},
     "sensors": {"triggers", "services", "hooks", "links", "store", "paths", "metrics", "logs", "secrecy"},
     "triggers": {"services", "hooks", "store", "paths", "metrics", "logs", "secrecy"},
-    "services": {"hooks", "store", "paths", "metrics", "logs", "secrecy"},
-    "hooks": {"store", "paths", "metrics", "logs", "secrecy"},
+    "services": {"hooks", "store", "paths", "connections", "metrics", "logs", "secrecy"},
+    "hooks": {"store", "paths", "connections", "metrics", "logs", "secrecy"},
     "links": {"hooks", "store", "paths"},
     # Runs in the API server.
     "ui": {"links", "store", "paths"},
     "store": {"paths", "secrecy"},
-    "paths": {"secrecy"},
+    "paths": {"connections", "secrecy"},
+    # Looks up what Airflow says is not there.
+    "connections": set(),
     # Cleans the lines of other libraries.
     "secrecy": set(),
     "errors": set(),

@@ -143,7 +143,7 @@ class Translation:
             "AIRFLOW_HOME": str(self.home),
             "HOME": str(self.home),
             "TMPDIR": str(temporary),
-            "HOSTNAME": self.name if self.service.name == WORKER else socket.getfqdn(),
+            "HOSTNAME": self.name if self.service.name == WORKER else socket.gethostname(),
             "PYTHONUNBUFFERED": "1",
         }
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from narration.connections import look_again
 from narration.errors import NarrationError, PermanentNarrationError
 from narration.secrecy import guard, without_credentials
 
@@ -60,10 +61,8 @@ def object_path(location: str, *, conn_id: str | None, parameter: str) -> Object
         :data:`DEFAULT_BLOB_CONNECTION`.
     :param parameter: the parameter that it comes from, for messages.
     :raises LocationError: if there is no such kind of storage or no such connection.
+    :raises narration.connections.ConnectionUnknownError: if Airflow cannot say whether there is one.
     """
-    from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
     scheme, separator, rest = location.partition("://")
     if not separator:
         scheme, rest = "file", os.path.expanduser(location)
@@ -79,13 +78,8 @@ def object_path(location: str, *, conn_id: str | None, parameter: str) -> Object
             path = _joined(f"{scheme}://{default}@{place}", key)
         # The Amazon provider would go on with whatever credentials the machine has, maybe another account's.
         # Only for aws_default is that a habit, of installations with worker roles.
-        if path.conn_id not in (None, "aws_default"):
-            Connection.get(path.conn_id)
-    except AirflowNotFoundException as error:
-        raise LocationError(
-            f"There is no Airflow connection {path.conn_id!r}, which {location} needs. Create it under Admin, "
-            f"Connections, or correct the parameter {parameter!r}."
-        ) from error
+        if path.conn_id is not None:
+            _check_connection(path.conn_id, location=location, parameter=parameter)
     except (ImportError, ValueError) as error:
         # Somebody may have given a signed address.
         shown = without_credentials(location.partition("?")[0] if scheme in ("http", "https") else location)
@@ -96,6 +90,20 @@ def object_path(location: str, *, conn_id: str | None, parameter: str) -> Object
     if scheme in _BLOB:
         _open_blob(path)
     return path
+
+
+def _check_connection(conn_id: str, *, location: str, parameter: str) -> None:
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        Connection.get(conn_id)
+    except AirflowNotFoundException as error:
+        if look_again(conn_id) is None and conn_id != "aws_default":
+            raise LocationError(
+                f"There is no Airflow connection {conn_id!r}, which {location} needs. Create it under Admin, "
+                f"Connections, or correct the parameter {parameter!r}."
+            ) from error
 
 
 def _joined(root: str, key: str) -> ObjectStoragePath:

@@ -7,12 +7,13 @@ from asyncio import sleep as pause_async
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from time import sleep as pause
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseHook
 from tenacity import AsyncRetrying, Retrying
 
 from narration import metrics
+from narration.connections import look_again
 from narration.hooks.azure_account import ENTRA, AzureSpeechAccount
 from narration.hooks.azure_errors import (
     AzureActiveJobsError,
@@ -26,6 +27,9 @@ from narration.hooks.azure_transport import AsyncTransport, SyncTransport
 from narration.hooks.azure_wire import AzureAnswer, AzureRequest, bearer_header, key_header
 from narration.hooks.deadline import Deadline
 from narration.hooks.windows import SharedWindow, shared_window
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
 
 Result = TypeVar("Result")
 Reader = Callable[[AzureRequest, AzureAnswer], Result]
@@ -133,10 +137,13 @@ def read_account(hook: BaseHook, *, conn_id: str, region: str | None) -> AzureSp
     from airflow.exceptions import AirflowNotFoundException
     from airflow.sdk.log import mask_secret
 
+    connection: Connection | None
     try:
         connection = hook.get_connection(conn_id)
     except AirflowNotFoundException:
-        raise _missing(conn_id) from None
+        connection = look_again(conn_id)
+    if connection is None:
+        raise _missing(conn_id)
     if connection.password:
         mask_secret(connection.password)
     return AzureSpeechAccount.read(
@@ -150,10 +157,13 @@ async def read_account_async(hook: BaseHook, *, conn_id: str, region: str | None
     from airflow.providers.common.compat.connection import get_async_connection
     from airflow.sdk.log import amask_secret
 
+    connection: Connection | None
     try:
         connection = await get_async_connection(conn_id, hook=hook)
     except AirflowNotFoundException:
-        raise _missing(conn_id) from None
+        connection = await asyncio.to_thread(look_again, conn_id)
+    if connection is None:
+        raise _missing(conn_id)
     if connection.password:
         await amask_secret(connection.password)
     if hasattr(connection, "aextra_dejson"):

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError, WaiterError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from narration import metrics
+from narration.connections import SureConnectionMixin
 from narration.hooks.deadline import Deadline
 from narration.hooks.polly_errors import (
     START,
@@ -44,7 +45,7 @@ LIST_PAGE_SIZE = 100
 TASK_WAITER = "speech_synthesis_task_completed"
 
 
-class PollyHook(AwsBaseHook):
+class PollyHook(SureConnectionMixin, AwsBaseHook):
     """
     Talk to Amazon Polly about synthesis tasks, voices and lexicons.
 
@@ -79,7 +80,7 @@ class PollyHook(AwsBaseHook):
 
     @cached_property
     def conn_config(self) -> AwsConnectionWrapper:
-        wrapper = super().conn_config
+        wrapper: AwsConnectionWrapper = super().conn_config
         if self.aws_conn_id and not wrapper and self.aws_conn_id != self.default_conn_name:
             # The base class has stored its answer already; it must not be found at the next look.
             self.__dict__.pop("conn_config", None)

@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from narration.connections import SureConnectionMixin
 from narration.errors import NarrationError
 from narration.hooks.deadline import Deadline
 from narration.hooks.limits import shared_limiter
@@ -115,7 +116,10 @@ class PollyService(SpeechService):
         """A boto3 S3 client of the same connection."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-        hook = S3Hook(
+        class SureS3Hook(SureConnectionMixin, S3Hook):
+            """Reads what was bought with the connection that bought it, or not at all."""
+
+        hook = SureS3Hook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
