@@ -5,11 +5,7 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help run up cloud test crash-test drop-in-test plugins-zip wheel lint clean
-=======
-.PHONY: help run up cloud cluster env test crash-test cluster-test lint clean
->>>>>>> cluster
+.PHONY: help run up cloud cluster env test crash-test cluster-test drop-in-test plugins-zip wheel lint clean
 
 venv_python := .venv/bin/python
 
@@ -31,12 +27,8 @@ env:
 
 test:
 	@sh include/commands/set_up.sh dev
-<<<<<<< HEAD
-	$(venv_python) -m pytest -q -m "not e2e and not crash and not drop_in" -n 2 --dist loadfile
+	$(venv_python) -m pytest -q -m "not e2e and not crash and not drop_in and not cluster" -n 2 --dist loadfile
 	$(venv_python) -m pytest -q -s -m drop_in -p no:xdist tests/packaging
-=======
-	$(venv_python) -m pytest -q -m "not e2e and not crash and not cluster" -n 2 --dist loadfile
->>>>>>> cluster
 	$(venv_python) -m pytest -q -m e2e -p no:xdist --timeout 600 tests/e2e
 	$(venv_python) -m include.commands.servers
 	CLUSTER_DOCUMENTS=6 $(venv_python) -m pytest -q -m cluster -p no:xdist tests/cluster
@@ -49,7 +41,6 @@ crash-test:
 	$(venv_python) -m pytest -q -s -m crash -p no:xdist tests/crash
 	CRASH_AIRFLOW_FAULTS=30 $(venv_python) -m pytest -q -s -m crash -p no:xdist --timeout 3600 tests/e2e
 
-<<<<<<< HEAD
 # Other people's Airflow: MWAA's versions, Astronomer's layout, a plain installation.
 drop-in-test:
 	@sh include/commands/set_up.sh dev
@@ -63,7 +54,7 @@ wheel:
 	@rm -rf build dist/narration-*.whl
 	@"$$(sh include/commands/set_up.sh find)" -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@ls dist/narration-*.whl
-=======
+
 # When what dies is left to chance, which SEED=123 repeats, unless it is said: seconds after the runs were started.
 cluster-test: export CLUSTER_SEED = $(SEED)
 cluster-test: export CLUSTER_DOCUMENTS = $(DOCUMENTS)
@@ -77,7 +68,6 @@ cluster-test:
 	@sh include/commands/set_up.sh dev
 	@$(venv_python) -m include.commands.servers
 	$(venv_python) -m pytest -q -s -m cluster -p no:xdist tests/cluster
->>>>>>> cluster
 
 lint:
 	@sh include/commands/set_up.sh dev
