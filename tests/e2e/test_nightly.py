@@ -88,6 +88,12 @@ def bills(airflow: Any) -> dict[str, int]:
     return {service: airflow.bill(service)["characters"] for service in BOTH}
 
 
+def throttled(airflow: Any) -> int:
+    """How often Polly was asked faster than the account may."""
+    calls = airflow.session.cloud.request("GET", "/_local/requests")["polly"]
+    return sum(operation["throttled"] for operation in calls.values())
+
+
 @pytest.fixture
 def night(airflow: Any) -> Night:
     return Night(airflow)
@@ -128,10 +134,12 @@ def test_a_month_is_backfilled_and_run_again_and_every_sentence_is_paid_for_once
         )
     inbox.profile(UNSPEAKABLE, "voice: Joana\n", name="spoilt.yaml")
     spoilt = inbox.put(UNSPEAKABLE, "What no voice is named for", name="spoilt.txt")
-    before = bills(airflow)
+    before, too_fast = bills(airflow), throttled(airflow)
 
     airflow.backfill(NIGHTLY, first=days[0], last=days[-1], conf=inbox.conf, at_once=4)
     runs = night.wait(days, until=ended, timeout=900)
+
+    assert throttled(airflow) == too_fast
 
     assert {day for day, run in runs.items() if run["state"] == "failed"} == {days[UNSPEAKABLE]}
     report = night.report(runs[days[UNSPEAKABLE]])
