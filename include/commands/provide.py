@@ -114,7 +114,7 @@ def _make_connections() -> None:
         for name, facts in wanted.items():
             session.execute(delete(Connection).where(Connection.conn_id == name))
             session.add(Connection.from_json(json.dumps(facts), conn_id=name))
-    print(f"The connections {' and '.join(wanted)} lead to the local cloud.")
+    print(f"The connections {', '.join(wanted)} lead to the local cloud.")
 
 
 def connections_of(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
