@@ -54,8 +54,9 @@ plugins, errors = plugins_manager._get_plugins()
 from airflow.sdk import plugins_manager as of_tasks
 plugins_of_tasks, errors_of_tasks = of_tasks._get_plugins()
 print(json.dumps({
-    "core": [[plugin.name, type(plugin.source).__name__] for plugin in plugins],
-    "tasks": [[plugin.name, type(plugin.source).__name__] for plugin in plugins_of_tasks],
+    # Providers that are installed beside it may have plugins too.
+    "core": [[plugin.name, type(plugin.source).__name__] for plugin in plugins if plugin.name == "narration"],
+    "tasks": [[plugin.name, type(plugin.source).__name__] for plugin in plugins_of_tasks if plugin.name == "narration"],
     "errors": {**errors, **errors_of_tasks},
 }))
 """

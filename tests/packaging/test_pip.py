@@ -120,7 +120,8 @@ modules = [module.name for module in pkgutil.walk_packages(narration.__path__, "
 for module in modules:
     importlib.import_module(module)
 print(json.dumps({
-    "plugins": [[plugin.name, type(plugin.source).__name__] for plugin in [*plugins, *plugins_of_tasks]],
+    "plugins": [[plugin.name, type(plugin.source).__name__] for plugin in [*plugins, *plugins_of_tasks]
+                if plugin.name == "narration"],
     "errors": {**errors, **errors_of_tasks},
     "place": narration.__path__[0],
     "modules": len(modules),

@@ -104,10 +104,10 @@ class TestResolving:
         assert found["apache-airflow-providers-common-io"] == "1.8.0"
 
     def test_on_mwaa_beside_the_azure_provider(self, tmp_path: Path) -> None:
-        # The one that goes with Airflow 3.3.1; not required, and not to be kept out either.
+        # The one that goes with Airflow 3.3.1, and what reads Azure Blob Storage; neither is required.
         found = resolved(
             *("--python-version", "3.12", "-c", MWAA_CONSTRAINTS, "requirements.txt"),
-            beside="apache-airflow-providers-microsoft-azure==14.1.0",
+            beside="apache-airflow-providers-microsoft-azure==14.1.0\nadlfs>=2024.12",
             folder=tmp_path,
         )
 
