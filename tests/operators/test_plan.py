@@ -196,6 +196,11 @@ class TestWhatCannotWorkCostsNothing:
             road.plan(run)
 
         assert bench.bought == 0
+        assert run.ti.xcoms["narration_paragraphs"] == "narration/dags/books/runs/manual/tasks/task"
+        (failed,) = run.ti.xcoms["failed_paragraphs"]
+        assert failed["excerpt"] == f"It is {bench.word}."
+        assert "<emphasis>is</emphasis>" in failed["text"]
+        assert failed["reason"].startswith("the neural engine does not support <emphasis>")
 
     def test_a_lexicon_that_changes_makes_other_clips(self, road, run, bench):
         content = (

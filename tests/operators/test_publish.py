@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from narration.operators.manifest import NarrationHoleError
+from tests.conftest import BUCKET
 from tests.road import bill
 
 
@@ -27,6 +28,19 @@ def test_it_says_where_everything_lies_and_what_it_cost(road, run, bench):
     assert (result["title"], result["chapters"], result["paragraphs"]) == ("Story", 2, 6)
     assert result["mp3_uri"].startswith(f"{bench.storage}/narrations/story-")
     assert result["billed_characters"] == result["bought_characters_this_run"] == bench.billed
+
+
+def test_links_lead_to_it_where_its_storage_has_an_address(road, run, bench):
+    bench.storage = f"s3://aws_default@{BUCKET}/{bench.word}"
+    road.write(bench.text(1))
+
+    result = road.narrate(run, outputs=["m4b"])
+
+    folder = result["narration_uri"].replace("s3://aws_default@", f"{bench.cloud.s3_url}/")
+    assert run.ti.xcoms["narration_folder"] == f"{folder}/"
+    assert run.ti.xcoms["narration_m4b"] == result["m4b_uri"].replace(result["narration_uri"], folder)
+    assert run.ti.xcoms["narration_manifest"] == f"{folder}/manifest.json"
+    assert "narration_mp3" not in run.ti.xcoms
 
 
 def test_the_manifest_accounts_for_every_paragraph_in_order(road, run, bench):
