@@ -90,7 +90,7 @@ def bills(airflow: Any) -> dict[str, int]:
 
 def throttled(airflow: Any) -> int:
     """How often Polly was asked faster than the account may."""
-    calls = airflow.session.cloud.request("GET", "/_local/requests")["polly"]
+    calls = airflow.session.cloud.request("GET", "/_local/requests").get("polly", {})
     return sum(operation["throttled"] for operation in calls.values())
 
 
