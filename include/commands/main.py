@@ -18,7 +18,7 @@ from include.commands.preflight import disk_error
 from include.commands.progress import Display, clock
 from include.commands.rest import RestError
 from include.commands.session import Session
-from include.commands.settings import CHECKOUT, NARRATE, STATE, Layout, Ports, uses_aws
+from include.commands.settings import CHECKOUT, NARRATE, NIGHTLY, STATE, Layout, Ports, uses_aws
 from include.commands.supervisor import Signals
 from include.commands.tether import end_with_parent
 
@@ -121,7 +121,7 @@ def _dag(given: Mapping[str, str], environment: Mapping[str, str]) -> str:
     :raises CommandError: when it is none of those that narrate a document, or cannot be had from the chosen cloud.
     """
     dag_id = given.get("DAG", "").strip() or NARRATE
-    known = sorted(path.stem for path in (CHECKOUT / "dags").glob("narrate_*.py"))
+    known = sorted(path.stem for path in (CHECKOUT / "dags").glob("narrate_*.py") if path.stem != NIGHTLY)
     if dag_id not in known:
         raise CommandError(
             f"There is no Dag {dag_id!r} that narrates a document.", remedy=f"DAG is {' or '.join(known)}."

@@ -24,6 +24,9 @@ STATE = CHECKOUT / ".narration"
 #: The Dag that ``make run`` starts.
 NARRATE = "narrate_polly"
 
+#: The Dag that narrates whatever lies in an inbox, and so takes no document.
+NIGHTLY = "narrate_nightly"
+
 #: The bucket into which Polly writes, in the local cloud.
 LOCAL_BUCKET = "narration-output"
 

@@ -67,14 +67,16 @@ def test_a_webhook_gets_a_text_that_slack_and_mattermost_understand(webhook: Web
     assert webhook.messages[0].startswith("*Failed: {{ conn.narration_slack.password }} by Désirée*\n\nParagraph 3")
 
 
-def test_a_topic_gets_plain_text_and_can_filter_by_the_event(aws_connection: Any):
+def test_a_topic_gets_plain_text_and_can_filter_by_the_event(aws_connection: Any, monkeypatch: pytest.MonkeyPatch):
+    # A name of which no part can be some other test's secret.
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.example:8080")
     topic = Topic(aws_connection.client, "told-of-failures")
 
     send(NOTICE, settings=told(f"sns:{topic.arn}"))
 
     (message,) = topic.receive()
     assert message["Subject"] == "[Narration] Failed: {{ conn.narration_slack.password }} by Desiree"
-    assert message["Message"].endswith("Run: http://localhost:8080/dags/narrate_polly/runs/x")
+    assert message["Message"].endswith("Run: http://airflow.example:8080/dags/narrate_polly/runs/x")
     assert message["MessageAttributes"]["event"]["Value"] == "failure"
 
 
