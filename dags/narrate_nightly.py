@@ -55,18 +55,19 @@ from narration.operators.parameters import configured
 from narration.operators.policy import road_defaults
 
 days_of = configured("nightly_timezone", "UTC")
+schedule = configured("nightly_schedule", "0 0 * * *")
 
 with DAG(
     dag_id="narrate_nightly",
     description="The documents that arrived in an inbox become audiobooks, each night those of the day.",
     doc_md=__doc__,
-    schedule=CronDataIntervalTimetable(configured("nightly_schedule", "0 0 * * *"), timezone=days_of),
+    schedule=CronDataIntervalTimetable(schedule, timezone=days_of),
     # A backfill may go back to here; without one nothing is made up for.
     start_date=timezone.datetime(2020, 1, 1),
     catchup=False,
     params=nightly_params(),
     default_args=road_defaults(),
-    deadline=nightly_deadline(),
+    deadline=nightly_deadline(schedule=schedule),
     **notices(told_by="report"),
     tags=["narration", "nightly"],
     max_active_runs=4,

@@ -101,16 +101,19 @@ class Airflow(Rest):
     def unpause(self, dag_id: str) -> None:
         self.request("PATCH", f"/api/v2/dags/{quote(dag_id)}", body={"is_paused": False})
 
-    def trigger(self, dag_id: str, conf: dict[str, Any], *, patience: float = 180.0) -> str:
+    def trigger(
+        self, dag_id: str, conf: dict[str, Any], *, logical_date: str | None = None, patience: float = 180.0
+    ) -> str:
         """
         Start a run, once, however often that has to be asked of a server that is too busy to answer.
 
+        :param logical_date: the moment that the run is about, if it is about one.
         :param patience: seconds for which no answer is not yet a failure.
         :return: the id of the new run.
         """
         # Chosen here, so that a request that was carried out and not answered is recognised when it is repeated.
         run_id = f"manual__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f%z}_{secrets.token_hex(4)}"
-        body = {"conf": conf, "logical_date": None, "dag_run_id": run_id}
+        body = {"conf": conf, "logical_date": logical_date, "dag_run_id": run_id}
         deadline = time.monotonic() + patience
         asked = 0
         while True:

@@ -119,7 +119,7 @@ def get_provider_info() -> dict[str, Any]:
                         "default": "",
                     },
                     "nightly_deadline": {
-                        "description": "How long a nightly run may take, counted from when it was queued, before "
+                        "description": "How long a nightly run may take, counted from the end of its interval, before "
                         "somebody is told: 6h, 90m, 1h30m, or off.",
                         "type": "string",
                         "version_added": None,

@@ -197,10 +197,10 @@ class RunningAirflow:
 
     # -- runs
 
-    def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
+    def trigger(self, dag_id: str, conf: dict[str, Any], *, logical_date: str | None = None) -> str:
         """:return: the id of the new run."""
         self.session.await_dag(dag_id)
-        return self.api.trigger(dag_id, conf)
+        return self.api.trigger(dag_id, conf, logical_date=logical_date)
 
     def wait(
         self,

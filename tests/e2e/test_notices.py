@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -183,10 +184,14 @@ def test_a_document_that_is_not_there_is_told_by_its_name(told: Told) -> None:
     assert "read: There is no document at /nowhere/ghost.txt" in text
 
 
+def now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
 def test_a_night_is_told_in_the_words_of_its_report_and_once_more_when_it_is_late(told: Told) -> None:
     told.airflow.session.await_dag(NIGHT)
-    bad = told.airflow.trigger(NIGHT, {"unreadable": "bell.txt"})
-    late = told.airflow.trigger(NIGHT, {"late": True})
+    bad = told.airflow.trigger(NIGHT, {"unreadable": "bell.txt"}, logical_date=now())
+    late = told.airflow.trigger(NIGHT, {"late": True}, logical_date=now())
     told.airflow.api.request("PATCH", f"/api/v2/dags/{NIGHT}", body={"is_paused": False})
 
     _, text, message = told.everywhere(told.url(NIGHT, bad))
@@ -209,7 +214,7 @@ def test_a_night_is_told_in_the_words_of_its_report_and_once_more_when_it_is_lat
 
 def test_a_night_that_does_not_begin_is_late_too(told: Told) -> None:
     told.airflow.api.request("PATCH", f"/api/v2/dags/{NIGHT}", body={"is_paused": True})
-    run_id = told.airflow.api.trigger(NIGHT, {})
+    run_id = told.airflow.api.trigger(NIGHT, {}, logical_date=now())
 
     _, text, _ = told.everywhere(told.url(NIGHT, run_id))
     print(text)

@@ -78,6 +78,17 @@ def test_a_time_that_cannot_be_read_is_logged_and_six_hours_hold(
     assert f"{OPTION} is 'soon', so 6 hours hold." in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("schedule", "hours"),
+    [("0 0 * * *", 24), ("@daily", 24), ("0 3 * * 1-5", 72), ("@hourly", 1), ("", 0), ("no cron", 0)],
+)
+def test_it_is_counted_from_the_end_of_the_longest_interval(schedule: str, hours: int):
+    alert = nightly_deadline(schedule=schedule)
+
+    assert alert is not None
+    assert alert.interval == timedelta(hours=hours + 6)
+
+
 def test_off_means_no_alert_and_a_dag_takes_that(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(OPTION, "off")
 

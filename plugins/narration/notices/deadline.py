@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
 import sys
@@ -28,6 +29,7 @@ OPTION = "AIRFLOW__NARRATION__NIGHTLY_DEADLINE"
 DEFAULT = timedelta(hours=6)
 OFF = ("off", "none", "0")
 
+_RUNS_LOOKED_AT = 60
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(d|h|m|s)[a-z]*", re.IGNORECASE)
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
@@ -36,13 +38,20 @@ class DeadlineError(PermanentNarrationError):
     """The option does not say how long a night may take."""
 
 
-def nightly_deadline() -> DeadlineAlert | None:
+def nightly_deadline(*, schedule: str = "") -> DeadlineAlert | None:
     """
     Give the alert of a Dag whose runs are to be over in time: ``DAG(…, deadline=nightly_deadline())``.
 
-    Counted from the moment at which a run was queued, so that a night that never starts is late as well. The option
-    says how long (``6h``, ``90m``, ``1h30m``; a number alone is minutes; ``off`` for no alert). One that cannot be
-    read is logged, and 6 hours hold.
+    Counted from the end of the run's interval, so that a night that never starts is late as well. The option says how
+    long (``6h``, ``90m``, ``1h30m``; a number alone is minutes; ``off`` for no alert). One that cannot be read is
+    logged, and 6 hours hold.
+
+    Airflow knows when an interval begins, which is the run's logical date, and not when it ends; so the longest time
+    between two runs is added. Not counted from when a run was queued: in Airflow 3.3.2 a run with such an alert cannot
+    be cleared before the alert is over (``TypeError`` in ``_recalculate_dagrun_queued_at_deadlines``). A run without a
+    logical date has no deadline.
+
+    :param schedule: cron expression of the Dag; empty for one whose runs are about the moment of their logical date.
 
     Airflow's triggerer calls :func:`tell_of_deadline` when the time is over. ``airflow dags test`` has no triggerer,
     and in Airflow 3.3.2 breaks off at the end of a successful run whose Dag has an alert: there, none is given.
@@ -61,10 +70,29 @@ def nightly_deadline() -> DeadlineAlert | None:
     if allowed is None:
         return None
     return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=allowed,
+        reference=DeadlineReference.DAGRUN_LOGICAL_DATE,
+        interval=longest_interval(schedule) + allowed,
         callback=AsyncCallback(tell_of_deadline, kwargs={"allowed_seconds": allowed.total_seconds()}),
     )
+
+
+def longest_interval(schedule: str) -> timedelta:
+    """
+    Give the longest time between two runs.
+
+    :param schedule: cron expression, or a preset such as ``@daily``; empty for no time at all, and so is one that
+        Airflow will refuse when it reads the Dag.
+    """
+    from croniter import CroniterError, croniter
+
+    if not schedule.strip():
+        return timedelta()
+    try:
+        moments = croniter(schedule, datetime(2026, 1, 1, tzinfo=UTC))
+        times = [moments.get_next(datetime) for _ in range(_RUNS_LOOKED_AT)]
+    except (CroniterError, ValueError, KeyError):
+        return timedelta()
+    return max(after - before for before, after in itertools.pairwise(times))
 
 
 def parse_deadline(text: str) -> timedelta | None:
