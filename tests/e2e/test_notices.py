@@ -171,7 +171,7 @@ def test_a_plan_over_the_budget_is_told_as_that_and_not_as_a_failure(told: Told,
     for said in (html_of(mail), text, message["Message"]):
         assert f"The plan would cost {price}" in said
         assert "the budget of USD 0.001 allows" in said
-        assert "Nothing was bought. Raise the parameter" in said
+        assert "Nothing was bought. Raise the field" in said
         assert "plan:" not in said
 
 

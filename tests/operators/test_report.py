@@ -129,6 +129,23 @@ def test_what_failed_at_first_and_was_narrated_in_the_end_has_not_failed():
     assert report(ti)["failed"] == []
 
 
+def test_what_was_said_before_the_inbox_was_looked_through_again_is_not_said_twice():
+    # After a clear the map may be shorter; Airflow keeps the words of those that fell out of it.
+    old = {"look": "monday"}
+    new = {"look": "tuesday"}
+    ti = Told(
+        found={**FOUND, **new, "documents": ["bad.txt"], "unchanged": ["a.txt"]},
+        publish_return_value=[{**narrated("bad.txt"), **new}, {**narrated("a.txt"), **old}],
+        publish_bill=[{**bill(10, 1), **new}, {**bill(99, 9), **old}],
+        read_failure=[{"document": "bad.txt", "task": "narrate.read", "reason": "It is no text.", **old}],
+    )
+
+    result = report(ti)
+
+    assert [each["document"] for each in result["narrated"]] == ["bad.txt"]
+    assert (result["characters_billed"], result["failed"]) == (10, [])
+
+
 def test_a_night_without_documents_succeeds_and_says_where_it_looked():
     ti = Told(found={**FOUND, "unchanged": ["a.txt"], "other": 3})
 

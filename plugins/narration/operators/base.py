@@ -72,6 +72,17 @@ class RoadOperator(ObservedMixin, BaseOperator):
             return ti.xcom_pull(task_ids=task_id, key=key)
         return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=ti.map_index)
 
+    def marked(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Name with facts the document that they are about, and the look through the inbox that found it.
+
+        Airflow keeps what a mapped task said when the run is cleared and its map becomes shorter, so that the run's
+        report must know old words from new ones.
+        """
+        if not isinstance(self.request, Mapping):
+            return dict(facts)
+        return {**facts, "document": self.request["name"], "look": self.request.get("look")}
+
     @contextmanager
     def telling(self, context: Context) -> Iterator[None]:
         """
@@ -89,7 +100,7 @@ class RoadOperator(ObservedMixin, BaseOperator):
         except Exception as error:
             if isinstance(self.request, Mapping):
                 reason = (str(error) or type(error).__name__)[:_LONGEST_REASON]
-                failure = {"document": self.request["name"], "task": self.task_id, "reason": reason}
+                failure = self.marked({"task": self.task_id, "reason": reason})
                 failure["event"] = error.notice if isinstance(error, NarrationError) else NarrationError.notice
                 context["ti"].xcom_push(key=FAILURE, value=failure)
                 if isinstance(error, PermanentNarrationError):

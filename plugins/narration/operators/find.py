@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -82,12 +83,16 @@ class FindDocumentsOperator(BaseOperator):
                 if request["version"] != record["version"]:
                     self.log.info("%s failed before, and it or its profile was changed since.", file.name)
                     requests.append(request)
+        look = uuid.uuid4().hex
+        for request in requests:
+            request["look"] = look
         self._check_number(requests)
         if parameters.since is None and not parameters.dry_run:
             records.looked(interval, names=(file.name for file in chosen.own))
         self._tell(
             context,
             found={
+                "look": look,
                 "inbox": parameters.inbox,
                 "interval": [interval.start.isoformat(), interval.end.isoformat()],
                 "documents": [request["name"] for request in requests],

@@ -102,7 +102,7 @@ class PublishNarrationOperator(RoadOperator):
         if self.request is not None:
             from narration.operators.inbox_records import InboxRecords
 
-            result["document"] = self.request["name"]
+            result = self.marked(result)
             InboxRecords.of(self.request).published(self.request, narration=name, storage=store.uri)
         tell_of_narration(context, result)
         return result
@@ -124,7 +124,8 @@ class PublishNarrationOperator(RoadOperator):
         )
 
     def _tell_the_bill(self, context: Context, bill: Bill, *, planned: int, price: Price | None) -> None:
-        context["ti"].xcom_push(key="bill", value={**bill_facts(bill, price=price), "characters_planned": planned})
+        facts = {**bill_facts(bill, price=price), "characters_planned": planned}
+        context["ti"].xcom_push(key="bill", value=self.marked(facts))
         for warning in bill.warnings:
             self.log.warning("The service's count differs from the estimate: %s.", warning)
         note = bill_note(bill, planned=planned, price=price)

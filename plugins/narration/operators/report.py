@@ -20,6 +20,7 @@ from narration.synthesis.prices import money
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_TASKS = ("read", "plan", "synthesize", "assemble", "publish")
 _MOST_NAMED = 20
 _LONGEST_REASON = 300
 
@@ -54,13 +55,14 @@ class NightReportOperator(BaseOperator):
         found: Any = context["ti"].xcom_pull(task_ids=self.find_task_id, key="found")
         if found is None:
             raise DocumentsFailedError("The inbox could not be looked through; the task 'find' says why in its log.")
-        narrated = self._of_all(context, ("publish",))
-        bills = self._of_all(context, ("publish",), key="bill")
+        look = found.get("look")
+        narrated = self._of_all(context, ("publish",), look=look)
+        bills = self._of_all(context, ("publish",), key="bill", look=look)
         dry = bool(context["params"]["dry_run"])
         ends = {each["document"] for each in narrated}
         reasons = {
             each["document"]: each
-            for each in self._of_all(context, ("read", "plan", "synthesize", "assemble", "publish"), key=FAILURE)
+            for each in self._of_all(context, _TASKS, key=FAILURE, look=look)
             if each["document"] not in ends
         }
         failed = [
@@ -78,7 +80,8 @@ class NightReportOperator(BaseOperator):
         }
         note = night_note(result, found=found)
         if dry:
-            note = f"{dry_note(self._of_all(context, ('plan',), key='summary'))} {note if failed else ''}".rstrip()
+            plans = self._of_all(context, ("plan",), key="summary", look=look)
+            note = f"{dry_note(plans)} {note if failed else ''}".rstrip()
         self.log.info("%s", note)
         push_note(context, note)
         push_notice(context, dry_notice(note, failed=bool(failed)) if dry else night_notice(result, found=found))
@@ -90,14 +93,16 @@ class NightReportOperator(BaseOperator):
             )
         return result
 
-    def _of_all(self, context: Context, tasks: Sequence[str], *, key: str = "return_value") -> list[Mapping[str, Any]]:
-        """Pull what the tasks of all documents have said."""
+    def _of_all(
+        self, context: Context, tasks: Sequence[str], *, look: Any, key: str = "return_value"
+    ) -> list[Mapping[str, Any]]:
+        """Pull what the tasks of all documents have said since the inbox was last looked through."""
         told: list[Mapping[str, Any]] = []
         for task in tasks:
             values: Any = context["ti"].xcom_pull(task_ids=f"{self.group_id}.{task}", key=key)
             # One value comes alone, and none as nothing.
             told += [values] if isinstance(values, Mapping) else [value for value in values or () if value is not None]
-        return told
+        return [each for each in told if each.get("look") == look]
 
 
 def night_note(result: Mapping[str, Any], *, found: Mapping[str, Any]) -> str:
