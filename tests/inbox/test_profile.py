@@ -43,8 +43,9 @@ def test_a_document_has_its_profile_beside_it_and_its_folder_s_above():
         (b"voice: !!python/object/apply:os.system ['true']", "is not YAML"),
         (b"x" * 70_000, "70,000 bytes"),
         (b"a: \x00", "is not YAML"),
+        (b"a: &x [1, 1]\nvoice: [*x, *x]\n", "line 2 is not YAML: a profile has no aliases"),
     ],
-    ids=["unclosed", "indented", "words", "list", "number", "latin", "code", "huge", "control"],
+    ids=["unclosed", "indented", "words", "list", "number", "latin", "code", "huge", "control", "alias"],
 )
 def test_what_is_no_profile_is_refused_with_its_place_and_a_remedy(data, said):
     with pytest.raises(ProfileError, match=r"^The profile emma\.yaml") as error:

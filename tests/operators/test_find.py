@@ -46,7 +46,7 @@ class Desk:
         context = {
             "params": {**form, "inbox": str(self.inbox), "storage": self.store.uri, **change},
             "dag_run": SimpleNamespace(
-                data_interval_start=MONDAY + day * DAY, data_interval_end=MONDAY + (day + 1) * DAY
+                data_interval_start=MONDAY + day * DAY, data_interval_end=MONDAY + (day + 1) * DAY, run_after=None
             ),
             "ti": ti,
         }
@@ -98,7 +98,7 @@ class TestByTimeOfModification:
         parameters = {name: param.value for name, param in nightly_params().items()}
         context = {
             "params": {**parameters, "inbox": str(desk.inbox), "storage": desk.store.uri},
-            "dag_run": SimpleNamespace(data_interval_start=None, data_interval_end=None),
+            "dag_run": SimpleNamespace(data_interval_start=None, data_interval_end=None, run_after=None),
             "ti": TaskInstanceInTest(),
         }
 
@@ -235,6 +235,7 @@ class TestProfiles:
         [
             ("voice: Joana", "Did you mean 'Joanna'?"),
             ("service: poly", "Did you mean 'polly'?"),
+            ("service: [polly]", "which is unknown"),
             ("service: google", "Choose polly, azure_batch, azure_long_audio"),
             ("voise: Amy", "Did you mean 'voice'?"),
             ("engine: long-form\nvoice: Brian", "long-form"),

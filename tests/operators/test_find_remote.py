@@ -32,7 +32,9 @@ class Remote:
         context = {
             "params": {**form, "inbox": self.inbox, "storage": self._bench.storage, **change},
             "dag_run": SimpleNamespace(
-                data_interval_start=now - timedelta(hours=1), data_interval_end=max(now, cloud) + timedelta(hours=1)
+                data_interval_start=now - timedelta(hours=1),
+                data_interval_end=max(now, cloud) + timedelta(hours=1),
+                run_after=None,
             ),
             "ti": TaskInstanceInTest(),
         }

@@ -18,6 +18,16 @@ LARGEST_PROFILE = 64 * 1024
 """Bytes."""
 
 
+class _WithoutAliases(yaml.SafeLoader):
+    """Reads what a profile may hold; a few lines of aliases can stand for gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(None, None, "a profile has no aliases", event.start_mark)
+        return super().compose_node(parent, index)
+
+
 def own_profile_names(name: str) -> tuple[str, ...]:
     """
     Name the files that hold the profile of one document, the first that exists counts.
@@ -51,7 +61,7 @@ def read_profile(data: bytes | str, *, source: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ProfileError(f"{source} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, Loader=_WithoutAliases)  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         where = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
         raise ProfileError(

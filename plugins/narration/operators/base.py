@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from narration.errors import NarrationError, PermanentNarrationError
+from narration.errors import NarrationError
 from narration.operators.observed import ObservedMixin
 from narration.operators.parameters import NarrationParameters
 
@@ -88,8 +88,8 @@ class RoadOperator(ObservedMixin, BaseOperator):
         """
         Let the run's report know why a document failed, whatever its task is doing inside.
 
-        What another attempt cannot mend is also kept beside the store's clips: later runs need not try it again unless
-        the document changes.
+        What lies in the document or its profile is also kept beside the store's clips: later runs need not try it again
+        unless one of them changes. Credentials, buckets and long waits are no fault of a document.
         """
         from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
@@ -103,7 +103,7 @@ class RoadOperator(ObservedMixin, BaseOperator):
                 failure = self.marked({"task": self.task_id, "reason": reason})
                 failure["event"] = error.notice if isinstance(error, NarrationError) else NarrationError.notice
                 context["ti"].xcom_push(key=FAILURE, value=failure)
-                if isinstance(error, PermanentNarrationError):
+                if _is_of_document(error) and not self.request["params"].get("dry_run"):
                     self._keep_failure(reason)
             raise
 
@@ -111,3 +111,17 @@ class RoadOperator(ObservedMixin, BaseOperator):
         from narration.operators.inbox_records import InboxRecords
 
         InboxRecords.of(self.request).failed(self.request, reason=reason)
+
+
+def _is_of_document(error: Exception) -> bool:
+    """Tell what only another document or another profile can mend."""
+    from narration.document.model import DocumentError
+    from narration.inbox.errors import ProfileError
+    from narration.operators.cost import BudgetExceededError
+    from narration.operators.parameters import ParameterError
+    from narration.operators.reconciling import ParagraphsFailedError
+
+    return isinstance(
+        error,
+        DocumentError | ProfileError | BudgetExceededError | ParameterError | ParagraphsFailedError,
+    )

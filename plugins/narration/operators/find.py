@@ -57,7 +57,9 @@ class FindDocumentsOperator(BaseOperator):
 
         parameters = NightlyParameters.read(context["params"])
         run: Any = context["dag_run"]
-        interval = parameters.interval(start=run.data_interval_start, end=run.data_interval_end, now=datetime.now(UTC))
+        interval = parameters.interval(
+            start=run.data_interval_start, end=run.data_interval_end, now=run.run_after or datetime.now(UTC)
+        )
         store = Store(location=parameters.storage, conn_id=parameters.storage_conn_id)
         inbox = _Inbox(parameters, timezone=self.timezone, storage=store.uri)
         records = InboxRecords(store=store, key=InboxRecords.key_of(parameters.inbox))
@@ -191,7 +193,7 @@ class _Inbox:
     def __init__(self, parameters: NightlyParameters, *, timezone: str, storage: str) -> None:
         self._parameters = parameters
         self._run = {"storage": storage, "storage_conn_id": parameters.storage_conn_id}
-        self._location = parameters.inbox.rstrip("/")
+        self._location = parameters.inbox.rstrip("/") or "/"
         self._folders = (
             DatedFolders(pattern=parameters.folders, timezone=timezone_of(timezone))
             if parameters.layout == "date"

@@ -26,7 +26,8 @@ _REPORT = """Says what was narrated, what was not and why, and what it cost: in 
 nothing.
 
 **If it fails:** it names each document that failed, with its reason; the others are published."""
-_DOCUMENT = "{{ task.request['name'] }}"
+# Airflow's column holds 250 characters, and PostgreSQL refuses more with the whole state of the task.
+_DOCUMENT = "{{ task.request['name'][-250:] }}"
 
 
 def nightly_tasks(*, timezone: str, wait_timeout: timedelta = timedelta(hours=48)) -> None:

@@ -34,7 +34,7 @@ def settings_of(profile: Mapping[str, Any], *, source: str, run: Mapping[str, An
     :raises ProfileError: if the profile sets something unknown, or to a value that its form would refuse.
     """
     service = profile.get("service", DEFAULT_SERVICE)
-    if service not in FORMS:
+    if not isinstance(service, str) or service not in FORMS:
         meant = get_close_matches(str(service), FORMS, n=1)
         raise ProfileError(
             f"{source} asks for the service {service!r}, which is unknown. "

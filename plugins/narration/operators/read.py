@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from narration import logs
 from narration.inbox.errors import ProfileError
@@ -63,7 +62,8 @@ class ReadDocumentOperator(RoadOperator):
 
 def source_name(location: str) -> str:
     """Give the part of a path or URI that a person knows the document by."""
-    return os.path.basename(urlsplit(location).path if "://" in location else location) or location
+    # Not as the path of a URL: a name may hold # and ?, which mean nothing here.
+    return os.path.basename(location) or location
 
 
 def load(location: str, *, conn_id: str | None, parameter: str = "document") -> bytes:
