@@ -42,7 +42,9 @@ def test_what_an_earlier_run_did_not_see_is_late():
 
 
 def test_what_belongs_to_a_run_that_is_still_to_come_is_not_late():
-    assert names(chosen(file("yesterday.txt", YESTERDAY.start)).late) == []
+    found = chosen(file("yesterday.txt", YESTERDAY.start))
+
+    assert (names(found.late), names(found.unclaimed)) == ([], ["yesterday.txt"])
 
 
 def test_what_a_run_of_other_intervals_saw_is_not_late():

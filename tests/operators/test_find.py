@@ -79,7 +79,7 @@ class TestByTimeOfModification:
         desk.put("tomorrow.txt", at=MONDAY + DAY)
 
         assert desk.names() == ["deep/er/today.ssml", "today.txt"]
-        assert desk.found["other"] == 2
+        assert (desk.found["unclaimed"], desk.found["other"]) == (["yesterday.txt"], 1)
 
     def test_an_inbox_that_is_empty_gives_nothing_and_the_note_says_where_and_for_when_it_looked(self, desk):
         assert desk.look() == []
@@ -265,6 +265,29 @@ class TestProfiles:
         (request,) = desk.look(profile="voice: Joana")
 
         assert request["problem"].startswith("The parameter 'profile' sets voice to 'Joana'")
+
+
+class TestWhatCannotBeLookedAt:
+    def test_a_profile_that_leads_nowhere_is_not_passed_over(self, desk):
+        desk.put("story.txt")
+        (desk.inbox / "story.yaml").symlink_to(desk.inbox / "gone.yaml")
+
+        (request,) = desk.look()
+
+        assert request["problem"].startswith("The profile story.yaml cannot be read")
+
+    def test_a_document_that_leads_nowhere_fails_by_its_name(self, desk):
+        (desk.inbox / "lost.txt").symlink_to(desk.inbox / "gone.txt")
+
+        (request,) = desk.look()
+
+        assert (request["name"], bool(request["problem"])) == ("lost.txt", True)
+
+    def test_days_that_no_run_has_looked_at_are_named_with_what_narrates_them(self, desk):
+        desk.put("forgotten.txt", at=MONDAY - DAY / 2)
+
+        assert desk.look() == []
+        assert "1 of days that no run has looked at, which a backfill narrates: forgotten.txt" in desk.note
 
 
 class TestNonsense:

@@ -56,12 +56,14 @@ class Chosen:
     :param own: documents of its own data interval.
     :param late: documents of earlier intervals that came after the runs of these had looked.
     :param seen: documents of earlier intervals that the runs of these did see.
+    :param unclaimed: documents of earlier intervals for which no run has looked.
     :param strange: files that are neither documents nor profiles.
     """
 
     own: tuple[InboxFile, ...]
     late: tuple[InboxFile, ...]
     seen: tuple[InboxFile, ...]
+    unclaimed: tuple[InboxFile, ...]
     strange: tuple[InboxFile, ...]
 
 
@@ -80,12 +82,14 @@ def choose(files: Iterable[InboxFile], *, interval: Interval, earlier: Interval,
     own: list[InboxFile] = []
     late: list[InboxFile] = []
     seen: list[InboxFile] = []
+    unclaimed: list[InboxFile] = []
     strange: list[InboxFile] = []
     for file in sorted(files, key=lambda each: each.name):
         mine = file.moment in interval
         if is_beside(file.name) or not (mine or file.moment in earlier):
             continue
-        if not is_document(file.name):
+        # What could not be looked at may be a folder full of documents.
+        if not is_document(file.name) and file.error is None:
             if mine:
                 strange.append(file)
             continue
@@ -93,7 +97,11 @@ def choose(files: Iterable[InboxFile], *, interval: Interval, earlier: Interval,
             own.append(file)
         elif covering := [look for look in looks if file.moment in look.interval]:
             (seen if any(file.name in look.names for look in covering) else late).append(file)
-    return Chosen(own=tuple(own), late=tuple(late), seen=tuple(seen), strange=tuple(strange))
+        else:
+            unclaimed.append(file)
+    return Chosen(
+        own=tuple(own), late=tuple(late), seen=tuple(seen), unclaimed=tuple(unclaimed), strange=tuple(strange)
+    )
 
 
 def is_document(name: str) -> bool:

@@ -41,7 +41,7 @@ class FindDocumentsOperator(BaseOperator):
     ``problem``, and their first task fails with it.
 
     Returns ``[{"name", "uri", "service", "params", "version", "records", "late", "problem"}, …]`` and pushes ``found``:
-    ``{"inbox", "interval", "documents", "late", "unchanged", "strange"}``.
+    ``{"inbox", "interval", "documents", "late", "unchanged", "strange", "unclaimed", "other"}``.
 
     :param timezone: whose days and hours dated folders are named by.
     """
@@ -101,7 +101,8 @@ class FindDocumentsOperator(BaseOperator):
                 "late": [request["name"] for request in requests if request["late"]],
                 "unchanged": unchanged,
                 "strange": [file.name for file in chosen.strange],
-                "other": inbox.number - len(requests) - len(unchanged) - len(chosen.strange),
+                "unclaimed": [file.name for file in chosen.unclaimed],
+                "other": inbox.number - len(requests) - len(unchanged) - len(chosen.strange) - len(chosen.unclaimed),
             },
         )
         return requests
@@ -170,6 +171,7 @@ class FindDocumentsOperator(BaseOperator):
             ("came late: {}", "late"),
             ("narrated already: {}", "unchanged"),
             ("no documents, because their names end otherwise: {}", "strange"),
+            ("of days that no run has looked at, which a backfill narrates: {}", "unclaimed"),
         ):
             if found[key]:
                 more = len(found[key]) - _MOST_NAMED
@@ -217,15 +219,35 @@ class _Inbox:
         """
         if self._folders is None:
             return [
-                self._file(found.name, found, found.modified or window.end - timedelta(microseconds=1))
+                # What could not be looked at has no time that means anything: it is this run's trouble.
+                self._file(
+                    found.name,
+                    found,
+                    window.end - timedelta(microseconds=1)
+                    if found.error is not None or found.modified is None
+                    else found.modified,
+                )
                 for found in self._list("")
             ]
         files = []
+        from narration.paths import StoreError
+
         there = False
         for folder, last in self._folders.within(window):
             try:
                 listed = self._list(folder)
             except FileNotFoundError:
+                continue
+            except StoreError as error:
+                if not isinstance(error.__cause__, PermissionError):
+                    raise
+                # The trouble of one folder, and not of all nights that look as far back.
+                there = True
+                files.append(
+                    InboxFile(
+                        name=folder, uri=f"{self._location}/{folder}", moment=last, version=folder, error=str(error)
+                    )
+                )
                 continue
             there = True
             files += [self._file(f"{folder}/{found.name}", found, last) for found in listed]
@@ -262,7 +284,10 @@ class _Inbox:
         from narration.operators.read import load
         from narration.paths import LocationError, object_path
 
-        if name not in self._listed and any(name.startswith(folder) for folder in self._folders_listed):
+        listed = self._listed.get(name)
+        if listed is not None and listed.error is not None:
+            raise ProfileError(f"The profile {name} cannot be read: {listed.error}")
+        if listed is None and any(name.startswith(folder) for folder in self._folders_listed):
             return None
         location = f"{self._location}/{name}"
         conn_id = self._parameters.storage_conn_id
