@@ -46,7 +46,10 @@ class Desk:
         context = {
             "params": {**form, "inbox": str(self.inbox), "storage": self.store.uri, **change},
             "dag_run": SimpleNamespace(
-                data_interval_start=MONDAY + day * DAY, data_interval_end=MONDAY + (day + 1) * DAY, run_after=None
+                data_interval_start=MONDAY + day * DAY,
+                data_interval_end=MONDAY + (day + 1) * DAY,
+                run_after=None,
+                run_id=f"run of day {day}",
             ),
             "ti": ti,
         }
@@ -98,7 +101,9 @@ class TestByTimeOfModification:
         parameters = {name: param.value for name, param in nightly_params().items()}
         context = {
             "params": {**parameters, "inbox": str(desk.inbox), "storage": desk.store.uri},
-            "dag_run": SimpleNamespace(data_interval_start=None, data_interval_end=None, run_after=None),
+            "dag_run": SimpleNamespace(
+                data_interval_start=None, data_interval_end=None, run_after=None, run_id="by hand"
+            ),
             "ti": TaskInstanceInTest(),
         }
 
@@ -198,6 +203,15 @@ class TestLateArrivals:
         assert desk.names(1) == []
         desk.put("story.yaml", "voice: Joanna")
         assert desk.names(1) == ["story.txt"]
+
+    def test_the_run_that_took_a_latecomer_tries_it_again_when_it_is_cleared_and_no_other_does(self, desk):
+        desk.look(0)
+        desk.put("late.txt")
+        (request,) = desk.look(1)
+        InboxRecords.of(request).failed(request, reason="It is no text.")
+
+        assert desk.names(2) == []
+        assert desk.names(1) == ["late.txt"]
 
     def test_its_own_run_tries_it_again_whenever_somebody_clears_it(self, desk):
         desk.put("story.txt")

@@ -35,6 +35,7 @@ class Remote:
                 data_interval_start=now - timedelta(hours=1),
                 data_interval_end=max(now, cloud) + timedelta(hours=1),
                 run_after=None,
+                run_id="by hand",
             ),
             "ti": TaskInstanceInTest(),
         }

@@ -74,7 +74,13 @@ class FindDocumentsOperator(BaseOperator):
         for file, late in (*((each, False) for each in chosen.own), *((each, True) for each in chosen.late)):
             request = self._request(file, inbox, store=store, parameters=parameters, late=late)
             record = became[file.name]
-            if self._is_done(request, record, late=late, file=file, again=parameters.again):
+            known_elsewhere = record is not None and record.get("run_id") != run.run_id
+            if self._is_done(
+                request,
+                record,
+                settled=known_elsewhere and (late or file.error is not None),
+                again=parameters.again,
+            ):
                 unchanged.append(file.name)
             else:
                 requests.append(request)
@@ -87,7 +93,7 @@ class FindDocumentsOperator(BaseOperator):
                     requests.append(request)
         look = uuid.uuid4().hex
         for request in requests:
-            request["look"] = look
+            request.update(look=look, run_id=run.run_id)
         self._check_number(requests)
         if parameters.since is None and not parameters.dry_run:
             records.looked(interval, names=(file.name for file in chosen.own))
@@ -131,15 +137,20 @@ class FindDocumentsOperator(BaseOperator):
         return request
 
     def _is_done(
-        self, request: Mapping[str, Any], record: Mapping[str, Any] | None, *, late: bool, file: InboxFile, again: bool
+        self, request: Mapping[str, Any], record: Mapping[str, Any] | None, *, settled: bool, again: bool
     ) -> bool:
+        """
+        Tell whether nothing is to be done for a document.
+
+        :param settled: whether it is another run's, which has found that it cannot be narrated as it is.
+        """
         if again or record is None:
             return False
         version = request["version"]
         if has_failed(record, version=version):
             # Whoever sets a run going anew means its documents; a later run need not try in vain every night. What
             # could not even be looked at has no time, and so belongs to every run.
-            if late or file.error is not None:
+            if settled:
                 self.log.info("%s failed before and did not change: %s", request["name"], record["reason"])
                 return True
             return False

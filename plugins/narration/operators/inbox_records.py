@@ -69,7 +69,7 @@ class InboxRecords:
     # -- what became of documents --------------------------------------------------------------------------------
 
     def document(self, name: str) -> dict[str, Any] | None:
-        """Give what became of a document: ``{"version", "state", "narration", "storage", "reason"}``."""
+        """Give what became of a document: ``{"version", "run_id", "state", …}``."""
         try:
             return self._store.read_json(*self._document(name))
         except FileNotFoundError:
@@ -85,7 +85,8 @@ class InboxRecords:
 
     def _note(self, request: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         name = str(request["name"])
-        value = {"document": name, "version": request["version"], **facts, "at": datetime.now(UTC).isoformat()}
+        which = {"version": request["version"], "run_id": request.get("run_id")}
+        value = {"document": name, **which, **facts, "at": datetime.now(UTC).isoformat()}
         self._store.write_json(*self._document(name), value=value)
 
     def _document(self, name: str) -> tuple[str, ...]:
