@@ -68,6 +68,11 @@ class Night:
         found: dict[str, Any] = {}
 
         def over(_: Any) -> bool:
+            if "scheduler" not in self._airflow.pids:
+                # The scheduler of Airflow 3.3.2 dies when a run with mapped tasks is cleared at the moment in which it
+                # looks at that run (NotFullyPopulated, then ObjectDeletedError in the line that logs it). Whatever
+                # keeps Airflow starts it again, and so does this.
+                self._airflow.restart("scheduler")
             found.clear()
             found.update({day: run for day, run in self.runs().items() if day in days})
             return len(found) == len(days) and all(until(run) for run in found.values())
