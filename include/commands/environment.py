@@ -58,8 +58,8 @@ def filled_in(example: str, *, values: Mapping[str, str], real: bool) -> str:
             line = f"#{line}"
         elif choice == "real" and real and name in ("COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"):
             line = line.lstrip("#")
-        elif choice == "real" and real and name in ("NARRATION_STORAGE", "NARRATION_POLLY_BUCKET"):
-            # To be filled in: docker compose refuses to start without, and says what it wants.
+        elif choice == "real" and real and name in ("NARRATION_STORAGE", "NARRATION_POLLY_BUCKET", "NARRATION_INBOX"):
+            # To be filled in: docker compose refuses to start without the first, and says what it wants.
             line = f"{name}="
         lines.append(line)
     return "\n".join(lines) + "\n"

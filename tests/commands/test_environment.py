@@ -39,7 +39,7 @@ def test_for_real_accounts_it_leaves_open_what_only_a_person_knows(tmp_path: Pat
     written = values(tmp_path / ".env")
     assert written["COMPOSE_PROFILES"] == ""
     # docker compose refuses to start without it, and says what it wants.
-    assert written["NARRATION_STORAGE"] == ""
+    assert (written["NARRATION_STORAGE"], written["NARRATION_INBOX"]) == ("", "")
     assert "AIRFLOW_CONN_AWS_DEFAULT" in (tmp_path / "accounts.env").read_text()
 
 
