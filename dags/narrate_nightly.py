@@ -37,7 +37,8 @@ day, or what *Since* and *Until* in the form say. Past days: `airflow backfill c
 | what you see | what to do |
 | --- | --- |
 | **report** failed | It names each failed document with its reason; the others are published. Mend the document or its \
-profile and clear the run, or wait: the next night takes it along. |
+profile and clear the run, or wait: the next night takes along what was mended, and what an outage or a stop kept from \
+its end. |
 | **find** failed | The inbox cannot be looked through; the log says why. Nothing was read or bought. |
 | **synthesize** or **plan** failed for a document | The log and the tab *Paragraphs* name the paragraphs. What was bought of the others is kept. |
 | nothing was narrated | The run's note says what lies in the inbox and for which time it looked. |

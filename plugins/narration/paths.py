@@ -92,6 +92,12 @@ def object_path(location: str, *, conn_id: str | None, parameter: str) -> Object
     return path
 
 
+def same_kind(one: ObjectStoragePath, other: ObjectStoragePath) -> bool:
+    """Tell whether two paths are of the same kind of storage; its schemes may have several names."""
+    kinds = {one.protocol, other.protocol}
+    return len(kinds) == 1 or any(kinds.issubset(names) for names in (_LOCAL, S3, _BLOB))
+
+
 def _check_connection(conn_id: str, *, location: str, parameter: str) -> None:
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException

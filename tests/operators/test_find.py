@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +25,18 @@ DAY = timedelta(days=1)
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 
 
+class TaskInstance(TaskInstanceInTest):
+    """Knows which runs are under way."""
+
+    def __init__(self, under_way: set[str]) -> None:
+        super().__init__()
+        self._under_way = under_way
+
+    def get_dr_count(self, *, dag_id: str, run_ids: list[str], states: list[str]) -> int:
+        assert (dag_id, states) == (self.dag_id, ["queued", "running"])
+        return len(self._under_way.intersection(run_ids))
+
+
 class Desk:
     """An inbox, a store, and runs that look through the one and remember in the other."""
 
@@ -31,6 +45,7 @@ class Desk:
         self.inbox.mkdir()
         self.store = Store(location=f"file://{folder}/store")
         self.found: dict[str, Any] = {}
+        self.under_way: set[str] = set()
 
     def put(self, name: str, text: str = "A tale.", *, at: datetime = MONDAY + DAY / 2) -> Path:
         path = self.inbox / name
@@ -42,7 +57,7 @@ class Desk:
     def look(self, day: int = 0, *, timezone: str = "UTC", **change: Any) -> list[dict[str, Any]]:
         """Look through the inbox as the run of a day, counted from monday."""
         form = {name: param.value for name, param in nightly_params().items()}
-        ti = TaskInstanceInTest()
+        ti = TaskInstance(self.under_way)
         context = {
             "params": {**form, "inbox": str(self.inbox), "storage": self.store.uri, **change},
             "dag_run": SimpleNamespace(
@@ -82,19 +97,19 @@ class TestByTimeOfModification:
         desk.put("tomorrow.txt", at=MONDAY + DAY)
 
         assert desk.names() == ["deep/er/today.ssml", "today.txt"]
-        assert (desk.found["unclaimed"], desk.found["other"]) == (["yesterday.txt"], 1)
+        assert (desk.found["unclaimed"], desk.found["other"]) == ({"number": 1, "names": ["yesterday.txt"]}, 1)
 
     def test_an_inbox_that_is_empty_gives_nothing_and_the_note_says_where_and_for_when_it_looked(self, desk):
         assert desk.look() == []
         assert str(desk.inbox) in desk.note
         assert "2026-11-23T00:00:00+00:00 to 2026-11-24T00:00:00+00:00" in desk.note
 
-    def test_since_and_until_stand_in_the_place_of_the_interval_and_leave_no_trace(self, desk):
+    def test_since_and_until_stand_in_the_place_of_the_interval_and_are_no_look_at_it(self, desk):
         desk.put("today.txt")
 
         assert desk.names(3, since="2026-11-23T06:00Z", until="2026-11-23T18:00+00:00") == ["today.txt"]
         assert desk.names(3, since="2026-11-23T06:00Z") == ["today.txt"]
-        assert not (Path(desk.store.path().path) / "inboxes").exists()
+        assert not list(Path(desk.store.path().path).glob("inboxes/*/looks"))
 
     def test_a_run_without_an_interval_takes_the_last_day(self, desk):
         desk.put("now.txt", at=datetime.now(UTC) - timedelta(hours=1))
@@ -142,7 +157,7 @@ class TestWhatNeedsNoWork:
         desk.publish(desk.look()[0])
 
         assert desk.names() == []
-        assert desk.found["unchanged"] == ["story.txt"]
+        assert desk.found["unchanged"] == {"number": 1, "names": ["story.txt"]}
         assert desk.names(again=True) == ["story.txt"]
 
     @pytest.mark.parametrize("change", ["document", "profile", "narration"])
@@ -176,7 +191,8 @@ class TestLateArrivals:
 
         requests = desk.look(1)
 
-        assert [(each["name"], each["late"]) for each in requests] == [("own.txt", False), ("late.txt", True)]
+        assert [each["name"] for each in requests] == ["own.txt", "late.txt"]
+        assert desk.found["late"] == ["late.txt"]
 
     def test_it_is_taken_once(self, desk):
         desk.look(0)
@@ -219,6 +235,144 @@ class TestLateArrivals:
         InboxRecords.of(desk.look(0)[0]).failed(desk.look(0)[0], reason="no voice")
 
         assert desk.names(0) == ["story.txt"]
+
+
+class TestRunsBesideEachOther:
+    """What one run has taken, as the others see it."""
+
+    def test_what_another_run_has_under_way_is_left_to_it_and_named(self, desk):
+        desk.look(0)
+        desk.put("late.txt")
+        assert desk.names(1) == ["late.txt"]
+        desk.under_way.add("run of day 1")
+
+        assert desk.names(2) == []
+        assert desk.found["elsewhere"] == {"number": 1, "names": ["late.txt"]}
+        assert "1 under way in other runs: late.txt" in desk.note
+
+    def test_the_run_that_has_it_under_way_goes_on_with_it_when_it_looks_again(self, desk):
+        desk.put("own.txt")
+        desk.look(0)
+        desk.under_way.add("run of day 0")
+
+        assert desk.names(0) == ["own.txt"]
+
+    @pytest.mark.parametrize("late", [False, True])
+    def test_what_a_run_took_and_did_not_bring_to_an_end_is_taken_by_the_next_one(self, desk, late):
+        if late:
+            desk.look(0)
+        desk.put("story.txt")
+        assert desk.names(1 if late else 0) == ["story.txt"]
+
+        assert desk.names(2) == ["story.txt"]
+        assert desk.found["late" if late else "returned"] == ["story.txt"]
+        assert desk.names(3) == ["story.txt"]
+
+    def test_what_was_brought_to_an_end_then_is_done(self, desk):
+        desk.put("story.txt")
+        desk.look(0)
+        desk.publish(desk.look(1)[0])
+
+        assert desk.names(2) == desk.names(0) == []
+
+    def test_a_run_whose_document_another_one_has_taken_over_leaves_it_to_that_one(self, desk):
+        desk.put("story.txt")
+        desk.look(0)
+        desk.look(1)
+        desk.under_way |= {"run of day 0", "run of day 1"}
+
+        assert desk.names(0) == []
+        assert desk.names(1) == ["story.txt"]
+
+    def test_a_run_that_a_person_started_over_the_same_time_has_it_alone(self, desk):
+        desk.put("story.txt")
+        assert desk.names(5, since="2026-11-23T00:00Z", until="2026-11-24T00:00Z") == ["story.txt"]
+        desk.under_way.add("run of day 5")
+        assert desk.names(0) == []
+
+        desk.under_way.clear()
+        assert desk.names(1) == ["story.txt"]
+
+    def test_a_dry_run_takes_nothing(self, desk):
+        desk.put("story.txt")
+        (dry,) = desk.look(0, dry_run=True)
+        desk.under_way.add("run of day 0")
+
+        assert "number" not in dry
+        assert desk.names(5, since="2026-11-23T00:00Z", until="2026-11-24T00:00Z") == ["story.txt"]
+
+    def test_of_runs_that_look_at_the_same_moment_one_takes_a_late_document(self, desk, monkeypatch):
+        desk.look(0)
+        desk.put("late.txt")
+        desk.under_way |= {f"run of day {day}" for day in range(9)}
+        together = Barrier(4)
+        remembered = InboxRecords.document
+
+        def slowly(records: InboxRecords, name: str) -> Any:
+            record = remembered(records, name)
+            together.wait(10)
+            return record
+
+        monkeypatch.setattr(InboxRecords, "document", slowly)
+        with ThreadPoolExecutor(4) as pool:
+            taken = list(pool.map(lambda day: Desk.names(desk, day), range(1, 5)))
+
+        assert sorted(taken) == [[], [], [], ["late.txt"]]
+
+    def test_a_run_that_died_while_it_took_a_document_keeps_nobody_from_it(self, desk, monkeypatch):
+        desk.put("story.txt")
+        with monkeypatch.context() as patch:
+            patch.setattr(InboxRecords, "_note", lambda *_, **__: (_ for _ in ()).throw(OSError("No space left.")))
+            with pytest.raises(OSError, match="No space"):
+                desk.look(0)
+
+        assert desk.names(0) == ["story.txt"]
+
+    @pytest.mark.parametrize("day", [0, 5])
+    def test_the_next_attempt_of_a_run_that_died_so_is_not_in_its_own_way(self, desk, monkeypatch, day):
+        desk.put("story.txt")
+        time = {"since": "2026-11-23T00:00Z", "until": "2026-11-24T00:00Z"}
+        with monkeypatch.context() as patch:
+            patch.setattr(InboxRecords, "_note", lambda *_, **__: (_ for _ in ()).throw(OSError("No space left.")))
+            with pytest.raises(OSError, match="No space"):
+                desk.look(0)
+        desk.under_way.add("run of day 0")
+
+        assert desk.names(day, **time) == (["story.txt"] if day == 0 else [])
+
+
+class TestReplacedDocuments:
+    def test_a_document_that_replaces_a_narrated_one_after_its_day_is_narrated_by_the_next_run(self, desk):
+        desk.put("2026-11-23/story.txt")
+        desk.publish(desk.look(0, layout="date")[0])
+        desk.put("2026-11-23/story.txt", "Another tale.", at=MONDAY + 2 * DAY)
+
+        assert desk.names(1, layout="date") == ["2026-11-23/story.txt"]
+        assert desk.found["returned"] == ["2026-11-23/story.txt"]
+
+    def test_a_profile_that_changes_after_the_day_buys_nothing_of_what_was_narrated(self, desk):
+        desk.put("2026-11-23/story.txt")
+        desk.publish(desk.look(0, layout="date")[0])
+        desk.put("profile.yaml", "voice: Amy")
+
+        assert desk.names(1, layout="date") == []
+        assert desk.names(0, layout="date") == ["2026-11-23/story.txt"]
+
+
+class TestStorageInTheInbox:
+    def test_nothing_in_it_belongs_to_the_inbox(self, desk):
+        desk.put("story.txt")
+        store = f"file://{desk.inbox}/narrations"
+        desk.put("narrations/clips/ab/abc.json")
+        desk.put("narrations/orders/tale.txt")
+        desk.put("narrations-of-old/tale.txt")
+
+        assert desk.names(storage=store) == ["narrations-of-old/tale.txt", "story.txt"]
+        assert (desk.found["strange"]["number"], desk.found["other"]) == (0, 0)
+
+    def test_it_cannot_be_the_inbox_itself(self, desk):
+        with pytest.raises(InboxError, match="'inbox' and 'storage' a folder of its own"):
+            desk.look(storage=f"file://{desk.inbox}/")
 
 
 class TestProfiles:
@@ -273,6 +427,22 @@ class TestProfiles:
         assert bad["problem"].startswith("The profile bad.yaml")
         assert said in bad["problem"]
 
+    def test_its_ending_may_be_in_capitals(self, desk):
+        desk.put("story.txt")
+        desk.put("story.YAML", "voice: Amy")
+
+        assert desk.look()[0]["params"]["voice"] == "Amy"
+
+    def test_those_that_no_document_has_are_named(self, desk):
+        for name in ("story.txt", "story.yaml", "letters/profile.yml", "tale.yaml", "Story.yaml", "story.Yaml"):
+            desk.put(name, "voice: Amy")
+        desk.put("of-old.yaml", at=MONDAY - DAY)
+
+        desk.look()
+
+        assert desk.found["unused"]["names"] == ["Story.yaml", "story.Yaml", "tale.yaml"]
+        assert "3 profiles of no document" in desk.note
+
     def test_the_form_s_own_is_named_as_such(self, desk):
         desk.put("story.txt")
 
@@ -309,6 +479,7 @@ class TestNonsense:
         ("change", "said"),
         [
             ({"inbox": " "}, "AIRFLOW__NARRATION__INBOX"),
+            *(({"inbox": nothing}, "names no folder or bucket") for nothing in ("/", "file:///", "s3://", "s3://x@")),
             ({"inbox": "/nowhere/at/all"}, "There is no inbox at /nowhere/at/all"),
             ({"inbox": "/nowhere/at/all", "layout": "date"}, "There is no inbox at /nowhere/at/all"),
             ({"layout": "date", "folders": "%d.%m."}, "%Y-%m-%d"),
@@ -335,6 +506,15 @@ class TestNonsense:
 
         with pytest.raises(InboxError, match="AIRFLOW__CORE__MAX_MAP_LENGTH"):
             desk.look()
+
+    def test_of_many_files_of_other_kinds_only_some_names_are_kept(self, desk):
+        for number in range(120):
+            desk.put(f"{number:03}.jpg")
+
+        desk.look()
+
+        assert desk.found["strange"]["number"] == 120
+        assert desk.found["strange"]["names"] == [f"{number:03}.jpg" for number in range(100)]
 
     def test_files_of_other_kinds_are_named_in_the_note(self, desk):
         desk.put("cover.jpg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from narration.operators.forms import form_of
 from narration.operators.inbox_records import InboxRecords
-from narration.operators.reconciling import ParagraphRefusedError
-from narration.operators.synthesize import SynthesizeOrdersOperator
+from narration.operators.reconciling import OrderReconciler, ParagraphRefusedError
+from narration.operators.synthesize import SynthesizeOrdersOperator, WaitTimeoutError
 from tests.road import START, event_of
 
 
@@ -20,7 +21,7 @@ def request_of(bench: Any, name: str = "story.txt", **change: Any) -> dict[str, 
         "name": name,
         "service": "polly",
         "params": {**params, "document": name, "storage": bench.storage, **change},
-        "version": "1",
+        **{"version": "1", "file": "1", "number": 1, "run_id": "a night", "dag_id": "narrate_nightly"},
         "records": {"storage": bench.storage, "key": "inbox"},
         "problem": None,
     }
@@ -94,7 +95,7 @@ def test_an_order_that_is_refused_keeps_nobody_from_the_others_and_is_named_in_t
     assert (failure["document"], failure["task"]) == ("story.txt", "synthesize")
     assert "refused 1 paragraph" in failure["reason"]
     record = InboxRecords(store=bench.store, key="inbox").document("story.txt")
-    assert (record["state"], record["version"]) == ("failed", "1")
+    assert (record.state, record.version) == ("failed", "1")
 
 
 def test_two_orders_that_are_refused_are_both_named(bench, run):
@@ -129,3 +130,48 @@ def test_a_service_that_does_not_answer_is_no_failure_of_the_document_for_good(b
 
     assert run.ti.xcoms["failure"]["document"] == "story.txt"
     assert InboxRecords(store=bench.store, key="inbox").document("story.txt") is None
+
+
+def test_an_order_whose_service_fails_for_now_keeps_nobody_from_the_others(bench, run, monkeypatch):
+    first, second = bench.order(bench.text("a")), bench.order(bench.text("b"))
+    reconcile = OrderReconciler.reconcile
+
+    def faulty(reconciler: OrderReconciler, **about: Any) -> Any:
+        if reconciler.about["order"] == first["order_id"]:
+            raise ConnectionError("the service does not answer")
+        return reconcile(reconciler, **about)
+
+    before = bench.calls(START)
+    with monkeypatch.context() as patch:
+        patch.setattr(OrderReconciler, "reconcile", faulty)
+        with pytest.raises(ConnectionError, match="does not answer"):
+            operator(bench, [first, second]).execute(run.context)
+
+    assert bench.calls(START) - before == 1
+    assert len(see_through(bench, run, [first, second])) == 2
+    assert bench.calls(START) - before == 2
+
+
+def test_a_service_that_does_not_answer_is_not_asked_for_every_order(bench, run, monkeypatch):
+    asked = []
+
+    def dead(reconciler: OrderReconciler, **_: Any) -> Any:
+        asked.append(reconciler)
+        raise ConnectionError("the service does not answer")
+
+    monkeypatch.setattr(OrderReconciler, "reconcile", dead)
+
+    with pytest.raises(ConnectionError):
+        operator(bench, [bench.stories(1) for _ in range(4)]).execute(run.context)
+
+    assert len(asked) == 2
+
+
+def test_a_wait_that_ends_too_late_names_what_was_refused_meanwhile(bench, run):
+    waited = operator(bench, [bench.order(spoilt(bench, "a")), bench.stories(1)])
+    waited.wait_timeout = timedelta(0)
+
+    with pytest.raises(WaitTimeoutError, match="refused 1 paragraph") as error:
+        waited.execute(run.context)
+
+    assert "Clear this task to wait on" in str(error.value)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from narration.inbox.layout import Interval
-from narration.inbox.profile import SUFFIXES
+from narration.inbox.profile import FOLDER_PROFILES, SUFFIXES, own_profile_names
 
 DOCUMENTS = (".txt", ".text", ".ssml", ".xml")
 """What the names of documents end with."""
@@ -58,6 +58,7 @@ class Chosen:
     :param seen: documents of earlier intervals that the runs of these did see.
     :param unclaimed: documents of earlier intervals for which no run has looked.
     :param strange: files that are neither documents nor profiles.
+    :param unused: profiles of its own data interval that no document has.
     """
 
     own: tuple[InboxFile, ...]
@@ -65,6 +66,7 @@ class Chosen:
     seen: tuple[InboxFile, ...]
     unclaimed: tuple[InboxFile, ...]
     strange: tuple[InboxFile, ...]
+    unused: tuple[InboxFile, ...]
 
 
 def choose(files: Iterable[InboxFile], *, interval: Interval, earlier: Interval, looks: Sequence[Look]) -> Chosen:
@@ -79,13 +81,18 @@ def choose(files: Iterable[InboxFile], *, interval: Interval, earlier: Interval,
     :param earlier: how far back to look for what was late.
     :param looks: what earlier runs saw.
     """
+    every = sorted(files, key=lambda each: each.name)
+    used = {profile for file in every if is_document(file.name) for profile in own_profile_names(file.name)}
     own: list[InboxFile] = []
     late: list[InboxFile] = []
     seen: list[InboxFile] = []
     unclaimed: list[InboxFile] = []
     strange: list[InboxFile] = []
-    for file in sorted(files, key=lambda each: each.name):
+    unused: list[InboxFile] = []
+    for file in every:
         mine = file.moment in interval
+        if mine and is_profile(file.name) and not _is_for_folder(file.name) and file.name not in used:
+            unused.append(file)
         if is_beside(file.name) or not (mine or file.moment in earlier):
             continue
         # What could not be looked at may be a folder full of documents.
@@ -100,7 +107,12 @@ def choose(files: Iterable[InboxFile], *, interval: Interval, earlier: Interval,
         else:
             unclaimed.append(file)
     return Chosen(
-        own=tuple(own), late=tuple(late), seen=tuple(seen), unclaimed=tuple(unclaimed), strange=tuple(strange)
+        own=tuple(own),
+        late=tuple(late),
+        seen=tuple(seen),
+        unclaimed=tuple(unclaimed),
+        strange=tuple(strange),
+        unused=tuple(unused),
     )
 
 
@@ -112,5 +124,18 @@ def is_document(name: str) -> bool:
 def is_beside(name: str) -> bool:
     """Tell from a name whether a file is no matter of its own: a profile, hidden, or still being written."""
     path = PurePosixPath(name)
-    hidden = any(part.startswith((".", "~$", "__MACOSX")) for part in path.parts)
-    return hidden or path.suffix.lower() in (*SUFFIXES, *UNFINISHED) or path.name.endswith("~")
+    unfinished = path.suffix.lower() in UNFINISHED or path.name.endswith("~")
+    return _is_hidden(name) or unfinished or is_profile(name)
+
+
+def is_profile(name: str) -> bool:
+    """Tell from a name whether a file is meant to be a profile."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES and not _is_hidden(name)
+
+
+def _is_for_folder(name: str) -> bool:
+    return PurePosixPath(name).name in FOLDER_PROFILES
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "~$", "__MACOSX")) for part in PurePosixPath(name).parts)

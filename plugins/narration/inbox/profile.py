@@ -11,7 +11,7 @@ import yaml
 
 from narration.inbox.errors import ProfileError
 
-SUFFIXES = (".yaml", ".yml")
+SUFFIXES = (".yaml", ".yml", ".YAML", ".YML")
 FOLDER_PROFILES = tuple(f"profile{suffix}" for suffix in SUFFIXES)
 """Names of the profile for everything in a folder and below it that has none of its own."""
 LARGEST_PROFILE = 64 * 1024

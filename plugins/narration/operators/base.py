@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 FAILURE = "failure"
-"""The XCom in which a task of a document says why it failed: ``{"document", "task", "reason", "event"}``."""
+"""
+The XCom in which a task of a document says why it failed: ``{"document", "map_index", "task", "reason", "event"}``.
+"""
 _LONGEST_REASON = 2000
 
 
@@ -72,16 +74,11 @@ class RoadOperator(ObservedMixin, BaseOperator):
             return ti.xcom_pull(task_ids=task_id, key=key)
         return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=ti.map_index)
 
-    def marked(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """
-        Name with facts the document that they are about, and the look through the inbox that found it.
-
-        Airflow keeps what a mapped task said when the run is cleared and its map becomes shorter, so that the run's
-        report must know old words from new ones.
-        """
-        if not isinstance(self.request, Mapping):
+    def marked(self, context: Context, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Name with facts the document that they are about, and its place in the map, for the report of the run."""
+        if self.request is None:
             return dict(facts)
-        return {**facts, "document": self.request["name"], "look": self.request.get("look")}
+        return {**facts, "document": self.request["name"], "map_index": context["ti"].map_index}
 
     @contextmanager
     def telling(self, context: Context) -> Iterator[None]:
@@ -100,10 +97,11 @@ class RoadOperator(ObservedMixin, BaseOperator):
         except Exception as error:
             if isinstance(self.request, Mapping):
                 reason = (str(error) or type(error).__name__)[:_LONGEST_REASON]
-                failure = self.marked({"task": self.task_id, "reason": reason})
+                failure = self.marked(context, {"task": self.task_id, "reason": reason})
                 failure["event"] = error.notice if isinstance(error, NarrationError) else NarrationError.notice
                 context["ti"].xcom_push(key=FAILURE, value=failure)
-                if _is_of_document(error) and not self.request["params"].get("dry_run"):
+                # A dry run takes no document.
+                if _is_of_document(error) and "number" in self.request:
                     self._keep_failure(reason)
             raise
 

@@ -133,13 +133,18 @@ class NightlyParameters:
         """
         Read the fields of the form.
 
-        :raises InboxError: if no inbox is set, or a moment is none.
+        :raises InboxError: if no inbox is set, or it names nothing, or a moment is none.
         """
         inbox = str(params["inbox"] or "").strip()
         if not inbox:
             raise InboxError(
                 "No inbox is set. Give the parameter 'inbox' a folder or a URI such as s3://bucket/inbox, or set "
                 "AIRFLOW__NARRATION__INBOX."
+            )
+        if not inbox.rpartition("://")[2].rpartition("@")[2].strip("/"):
+            raise InboxError(
+                f"The inbox {inbox} names no folder or bucket. Give the parameter 'inbox' one, such as /data/inbox or "
+                "s3://bucket/inbox."
             )
         since, until = (_moment(params[name], name=name) for name in ("since", "until"))
         if until is not None and since is None:

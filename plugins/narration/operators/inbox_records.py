@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from narration.inbox.choosing import Look
 from narration.inbox.layout import Interval
+from narration.inbox.record import DocumentRecord, State
 from narration.synthesis.keys import digest
 
 if TYPE_CHECKING:
     from narration.store import Store
 
 _STAMP = "%Y%m%dT%H%M%SZ"
-_PUBLISHED, _FAILED = "published", "failed"
 
 
 class InboxRecords:
     """
-    Keep the records of one inbox in the store: ``inboxes/<key>/looks/`` and ``inboxes/<key>/documents/``.
+    Keep the records of one inbox in the store.
+
+    Layout::
+
+        inboxes/<key>/looks/<interval>.json              what the run of an interval saw
+        inboxes/<key>/documents/<name>.json              what became of a document
+        inboxes/<key>/documents/<name>.taken-N.json      which run took it, the Nth time that it was taken
 
     They save work and decide nothing about money: without them a run would look at documents again and find that
     nothing is to be bought.
@@ -68,39 +74,66 @@ class InboxRecords:
 
     # -- what became of documents --------------------------------------------------------------------------------
 
-    def document(self, name: str) -> dict[str, Any] | None:
-        """Give what became of a document: ``{"version", "run_id", "state", …}``."""
+    def document(self, name: str) -> DocumentRecord | None:
+        """Give what became of a document."""
         try:
-            return self._store.read_json(*self._document(name))
+            return DocumentRecord.from_dict(self._store.read_json(*self._parts(name)))
         except FileNotFoundError:
             return None
 
+    def take(
+        self, request: Mapping[str, Any], *, known: DocumentRecord | None, under_way: Callable[[str, str], bool]
+    ) -> dict[str, Any] | None:
+        """
+        Take a document for a run, unless another one takes it at the same moment.
+
+        :param request: its request.
+        :param known: what was remembered of it when that was decided.
+        :param under_way: tells of a Dag and a run whether that is still under way.
+        :return: the request, with what the tasks of the document need to say what becomes of it; ``None`` if another
+            run was quicker.
+        """
+        run = {"run_id": request["run_id"], "dag_id": request["dag_id"]}
+        number = known.number if known is not None else 0
+        while True:
+            number += 1
+            parts = self._parts(request["name"], f"taken-{number}.json")
+            if self._store.create_json(*parts, value=run):
+                break
+            holder = self._store.read_json(*parts)
+            # A run that died between the two writes, this one or another, left no record.
+            if holder == run:
+                break
+            if under_way(holder["dag_id"], holder["run_id"]):
+                return None
+        taken = {**request, "number": number}
+        self._note(taken, state="taken")
+        return taken
+
     def published(self, request: Mapping[str, Any], *, narration: str, storage: str) -> None:
         """Note that a document was narrated."""
-        self._note(request, {"state": _PUBLISHED, "narration": narration, "storage": storage})
+        self._note(request, state="published", narration=narration, storage=storage)
 
     def failed(self, request: Mapping[str, Any], *, reason: str) -> None:
         """Note that a document cannot be narrated as it is."""
-        self._note(request, {"state": _FAILED, "reason": reason})
+        self._note(request, state="failed", reason=reason)
 
-    def _note(self, request: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        name = str(request["name"])
-        which = {"version": request["version"], "run_id": request.get("run_id")}
-        value = {"document": name, **which, **facts, "at": datetime.now(UTC).isoformat()}
-        self._store.write_json(*self._document(name), value=value)
+    def _note(self, request: Mapping[str, Any], *, state: State, **facts: str) -> None:
+        record = DocumentRecord(
+            document=str(request["name"]),
+            version=request["version"],
+            file=request["file"],
+            run_id=request["run_id"],
+            dag_id=request["dag_id"],
+            number=request["number"],
+            state=state,
+            at=datetime.now(UTC).isoformat(),
+            **facts,
+        )
+        self._store.write_json(*self._parts(record.document), value=record.to_dict())
 
-    def _document(self, name: str) -> tuple[str, ...]:
-        return ("inboxes", self._key, "documents", f"{digest(name)}.json")
-
-
-def was_published(record: Mapping[str, Any] | None, *, version: str) -> bool:
-    """Tell whether this version of a document was narrated."""
-    return record is not None and record["state"] == _PUBLISHED and record["version"] == version
-
-
-def has_failed(record: Mapping[str, Any] | None, *, version: str) -> bool:
-    """Tell whether this version of a document is known not to be narratable."""
-    return record is not None and record["state"] == _FAILED and record["version"] == version
+    def _parts(self, name: str, suffix: str = "json") -> tuple[str, ...]:
+        return ("inboxes", self._key, "documents", f"{digest(name)}.{suffix}")
 
 
 def _stamp(moment: datetime) -> str:

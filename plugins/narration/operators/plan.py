@@ -157,7 +157,7 @@ class PlanNarrationOperator(RoadOperator):
                 )
         ti = context["ti"]
         ti.xcom_push(key="plan", value=plan.narration_key)
-        ti.xcom_push(key="summary", value=self.marked(estimate.to_dict()))
+        ti.xcom_push(key="summary", value=self.marked(context, estimate.to_dict()))
         push_note(context, f"Dry run, nothing was bought. {estimate.note}" if cost.dry_run else estimate.note)
 
 

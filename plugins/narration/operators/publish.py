@@ -102,7 +102,7 @@ class PublishNarrationOperator(RoadOperator):
         if self.request is not None:
             from narration.operators.inbox_records import InboxRecords
 
-            result = self.marked(result)
+            result = self.marked(context, result)
             InboxRecords.of(self.request).published(self.request, narration=name, storage=store.uri)
         tell_of_narration(context, result)
         return result
@@ -125,7 +125,7 @@ class PublishNarrationOperator(RoadOperator):
 
     def _tell_the_bill(self, context: Context, bill: Bill, *, planned: int, price: Price | None) -> None:
         facts = {**bill_facts(bill, price=price), "characters_planned": planned}
-        context["ti"].xcom_push(key="bill", value=self.marked(facts))
+        context["ti"].xcom_push(key="bill", value=self.marked(context, facts))
         for warning in bill.warnings:
             self.log.warning("The service's count differs from the estimate: %s.", warning)
         note = bill_note(bill, planned=planned, price=price)

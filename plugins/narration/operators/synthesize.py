@@ -111,19 +111,33 @@ class SynthesisOperator(RoadOperator):
         reconcilers = [self._reconciler(order, context) for order in self.wanted()]
         waiting: list[Waiting] = []
         failures: list[PermanentNarrationError] = []
+        faults: list[Exception] = []
+        seen: list[OrderReconciler] = []
         for reconciler in reconcilers:
             # One order that cannot be completed keeps nobody from what the others have bought.
-            try:
-                with logs.about(**reconciler.about):
+            with logs.about(**reconciler.about):
+                try:
                     still = reconciler.reconcile(refused=refused)
-            except PermanentNarrationError as failure:
-                failures.append(failure)
-            else:
-                if still is not None:
-                    waiting.append(still)
-        self._tell_failed(context, reconcilers, failures=failures, refused=refused)
+                except PermanentNarrationError as failure:
+                    failures.append(failure)
+                    if isinstance(failure, ParagraphsFailedError):
+                        seen.append(reconciler)
+                except Exception as fault:
+                    faults.append(fault)
+                    if len(faults) > 1:
+                        # Airflow logs the first one. What fails for two will fail for the others.
+                        self.log.exception("This order could not be seen through either.")
+                        break
+                else:
+                    seen.append(reconciler)
+                    if still is not None:
+                        waiting.append(still)
+        self._tell_failed(context, seen, failures=failures, refused=refused)
+        if faults:
+            # Airflow tries again, and what waits is adopted then.
+            raise faults[0]
         if waiting:
-            self._wait(waiting, first=reconcilers[0], end_time=end_time, refused=refused)
+            self._wait(waiting, failures=failures, first=reconcilers[0], end_time=end_time, refused=refused)
         if len(failures) > 1:
             raise type(failures[0])(" ".join(str(failure) for failure in failures))
         if failures:
@@ -136,15 +150,22 @@ class SynthesisOperator(RoadOperator):
         return self.result(outcomes)
 
     def _wait(
-        self, waiting: Sequence[Waiting], *, first: OrderReconciler, end_time: float, refused: dict[str, str]
+        self,
+        waiting: Sequence[Waiting],
+        *,
+        failures: Sequence[Exception],
+        first: OrderReconciler,
+        end_time: float,
+        refused: dict[str, str],
     ) -> None:
         from narration.triggers.jobs import JobsTrigger
 
         now = time.time()
         if now >= end_time:
             reasons = "; ".join(reason for order in waiting for reason in order.reasons)
+            known = "".join(f" {failure}" for failure in failures)
             raise WaitTimeoutError(
-                f"After {self.wait_timeout}: {reasons}. Clear this task to wait on; it adopts what it finds."
+                f"After {self.wait_timeout}: {reasons}. Clear this task to wait on; it adopts what it finds.{known}"
             )
         full = any(order.full for order in waiting)
         job_ids = list(dict.fromkeys(job_id for order in waiting for job_id in order.job_ids))
