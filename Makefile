@@ -5,7 +5,7 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run up cloud cluster env test crash-test cluster-test drop-in-test plugins-zip wheel lint clean
+.PHONY: help run up cloud airflow cluster env test crash-test cluster-test drop-in-test plugins-zip wheel lint clean
 
 venv_python := .venv/bin/python
 
@@ -14,7 +14,7 @@ help:
 
 # The recipes that stay in the foreground are single commands without a shell in between:
 # a signal sent to make then reaches them.
-run up cloud:
+run up cloud airflow:
 	@sh include/commands/set_up.sh run
 	@$(venv_python) -m include.commands $@
 

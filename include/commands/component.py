@@ -68,10 +68,11 @@ def _on_sqlite() -> bool:
 
 def _make_do_with_one_machine(arguments: Sequence[str]) -> None:
     """What SQLite and LocalExecutor need. With any other database Airflow is left as it is."""
-    _commit_without_flushing()
-    if tuple(arguments[:1]) == ("api-server",):
-        from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Engine
 
+    _commit_without_flushing()
+    lock_before_savepoints(Engine)
+    if tuple(arguments[:1]) == ("api-server",):
         keep_event_loop_going(Engine, seconds=_EVENT_LOOP_WAITS_SECONDS)
     if tuple(arguments[:1]) == ("scheduler",):
         from airflow.executors.local_executor import LocalExecutor
@@ -106,6 +107,25 @@ def _commit_without_flushing() -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.close()
+
+
+def lock_before_savepoints(engine: Any) -> None:
+    """
+    Have a transaction that begins with a savepoint take SQLite's lock at once.
+
+    Python's driver begins none there. SQLite then lets the transaction read, and when it wants to write after another
+    process has written meanwhile, refuses it without waiting: *database is locked*. ``airflow backfill create`` reads
+    and writes behind a savepoint for each day, while the scheduler writes.
+
+    :param engine: a SQLAlchemy engine, or the class for all of them.
+    """
+    from sqlalchemy import event
+
+    @event.listens_for(engine, "savepoint")
+    def about_to_begin(connection: Any, _: Any) -> None:
+        driver = connection.connection.dbapi_connection
+        if isinstance(driver, sqlite3.Connection) and not driver.in_transaction:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def keep_event_loop_going(engine: Any, *, seconds: float) -> None:

@@ -1,16 +1,20 @@
-"""The commands themselves: ``run``, ``up``, ``cloud``, ``cluster``."""
+"""The commands themselves: ``run``, ``up``, ``cloud``, ``cluster``, ``airflow``."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
+import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from include.commands import report
+from include.commands.component import DATABASE
 from include.commands.errors import CommandError, Interrupted
 from include.commands.follow import Follower, unfinished_run
 from include.commands.parameters import for_the_dag, given_as_arguments, given_to_make, typed
@@ -18,7 +22,7 @@ from include.commands.preflight import disk_error
 from include.commands.progress import Display, clock
 from include.commands.rest import RestError
 from include.commands.session import Session
-from include.commands.settings import CHECKOUT, NARRATE, NIGHTLY, STATE, Layout, Ports, uses_aws
+from include.commands.settings import CHECKOUT, NARRATE, NIGHTLY, STATE, Layout, Ports, airflow_environment, uses_aws
 from include.commands.supervisor import Signals
 from include.commands.tether import end_with_parent
 
@@ -34,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     :return: the exit code: 0 done, 1 something failed (and was said), 130 interrupted before it was done.
     """
     command = arguments[0] if arguments else ""
-    commands = {"run": run, "up": up, "cloud": cloud, "cluster": cluster}
+    commands = {"run": run, "up": up, "cloud": cloud, "cluster": cluster, "airflow": airflow}
     display = Display()
     try:
         with Signals():
@@ -175,6 +179,30 @@ def cluster(given: Mapping[str, str], environment: Mapping[str, str], display: D
         )
         _stay(session, display)
     return 0
+
+
+def airflow(given: Mapping[str, str], environment: Mapping[str, str], display: Display) -> int:
+    """Airflow's own command line, on the database of ``make up`` and ``make run``."""
+    try:
+        arguments = shlex.split(given.get("ARGS", ""))
+    except ValueError as error:
+        raise CommandError(
+            f"ARGS cannot be taken apart: {error}.",
+            remedy="""Write ARGS='…' with "…" inside, or the other way round.""",
+        ) from error
+    if not arguments:
+        raise CommandError(
+            "ARGS does not say what Airflow is to do.",
+            remedy="For example: make airflow ARGS='backfill create --dag-id narrate_nightly --from-date 2026-01-01 "
+            "--to-date 2026-01-31'",
+        )
+    aws = uses_aws(environment)
+    layout = Layout(state=STATE).of_aws() if aws else Layout(state=STATE)
+    if not (layout.airflow / DATABASE).is_file():
+        raise CommandError("There is no Airflow here yet.", remedy="Start it: make up, and leave it running.")
+    command = [sys.executable, "-m", "include.commands.component", *arguments]
+    settings = airflow_environment(environment, layout=layout, ports=Ports.from_environment(environment), aws=aws)
+    return subprocess.run(command, cwd=CHECKOUT, env=settings, check=False).returncode
 
 
 def sample() -> Path:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
-from include.commands.component import give_up_lost_tasks, keep_event_loop_going
+from include.commands.component import give_up_lost_tasks, keep_event_loop_going, lock_before_savepoints
 
 PATIENCE = 20
 
@@ -99,3 +99,49 @@ def test_a_task_that_died_with_its_worker_before_it_began_gives_its_place_back()
 
     assert executor.running == {other}
     assert executor.slots_available == 3
+
+
+@pytest.mark.parametrize("locked_first", [False, True])
+def test_a_transaction_that_begins_with_a_savepoint_may_write_after_others_have_written(
+    database: Path, *, locked_first: bool
+) -> None:
+    made = create_engine(f"sqlite:///{database}?timeout={PATIENCE}")
+    if locked_first:
+        lock_before_savepoints(made)
+    other = sqlite3.connect(database, isolation_level=None, timeout=0.05)
+
+    def read_and_write() -> None:
+        with made.begin() as connection, connection.begin_nested():
+            connection.execute(text("SELECT * FROM log")).all()
+            try:
+                other.execute("INSERT INTO log VALUES ('from the scheduler')")
+            except sqlite3.OperationalError:
+                assert locked_first
+            connection.execute(text("INSERT INTO log VALUES ('from the backfill')"))
+
+    if locked_first:
+        read_and_write()
+        assert written(database) == ["from the backfill"]
+    else:
+        # What the listener is for: SQLite does not even wait.
+        with pytest.raises(OperationalError, match="locked"):
+            read_and_write()
+    other.close()
+    made.dispose()
+
+
+def test_savepoints_of_other_databases_and_inside_a_transaction_are_left_alone(database: Path) -> None:
+    made = create_engine(f"sqlite:///{database}")
+    lock_before_savepoints(made)
+
+    with made.begin() as connection:
+        connection.execute(text("INSERT INTO log VALUES ('before')"))
+        with connection.begin_nested():
+            connection.execute(text("INSERT INTO log VALUES ('behind')"))
+        with connection.begin_nested() as savepoint:
+            connection.execute(text("INSERT INTO log VALUES ('rolled back')"))
+            savepoint.rollback()
+        assert written(database) == []
+    made.dispose()
+
+    assert written(database) == ["before", "behind"]

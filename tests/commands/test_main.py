@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from include.commands import main
+from include.commands.component import DATABASE
 from include.commands.follow import unfinished_run
 from include.commands.progress import Display
 from include.commands.session import Session
@@ -176,3 +177,28 @@ def test_another_airflow_s_database_is_not_used_which_is_said_without_its_passwo
     assert f"{name} is set but not used" in told
     assert "docs/cluster.md" in told
     assert "wrong-password" not in told
+
+
+def test_airflow_s_own_commands_run_on_the_database_of_make_up(state: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Layout(state=state).create()
+    (Layout(state=state).airflow / DATABASE).touch()
+
+    assert main.main(["airflow", "ARGS=config get-value core dags_folder"]) == 0
+    assert str(CHECKOUT / "dags") in capfd.readouterr().out
+    assert main.main(["airflow", "ARGS=no-such-command"]) != 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "ARGS does not say"),
+        (["ARGS= "], "make airflow ARGS='backfill create"),
+        (["ARGS=dags test 'x"], "No closing quotation"),
+        (["ARGS=version"], "make up"),
+    ],
+)
+def test_what_cannot_be_a_command_of_airflow_is_refused_with_a_remedy(
+    state: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert main.main(["airflow", *arguments]) == 1
+    assert said in capsys.readouterr().out
