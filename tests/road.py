@@ -50,6 +50,15 @@ def tone_cloud() -> Iterator[CloudHandle]:
         yield cloud
 
 
+@pytest.fixture
+def clouds(fresh_object_storage: None, tone_cloud: CloudHandle, monkeypatch: pytest.MonkeyPatch) -> CloudHandle:
+    """The connections ``library`` to S3, and ``archive`` and ``wasb_default`` to Blob."""
+    monkeypatch.setenv("AIRFLOW_CONN_LIBRARY", json.dumps(tone_cloud.connection()))
+    for name in ("ARCHIVE", "WASB_DEFAULT"):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(tone_cloud.blob_connection()))
+    return tone_cloud
+
+
 def generous(cloud: CloudHandle, **extra: Any) -> str:
     """The connection to a cloud, for an account that AWS granted high quotas."""
     return json.dumps(cloud.connection(polly_quotas={"start": 500, "read": 500}, **extra))

@@ -16,7 +16,19 @@ LIBRARY = PLUGINS / "narration"
 PURE = {"document", "synthesis", "audio", "inbox", "threads"}
 # Each room may import what stands after it, besides itself, the pure rooms and the exceptions.
 ALLOWED = {
-    "operators": {"triggers", "services", "hooks", "links", "store", "paths", "notices", "metrics", "logs", "secrecy"},
+    "operators": {
+        "triggers",
+        "services",
+        "hooks",
+        "links",
+        "store",
+        "listing",
+        "paths",
+        "notices",
+        "metrics",
+        "logs",
+        "secrecy",
+    },
     "sensors": {"triggers", "services", "hooks", "links", "store", "paths", "metrics", "logs", "secrecy"},
     "triggers": {"services", "hooks", "store", "paths", "metrics", "logs", "secrecy"},
     "services": {"hooks", "store", "paths", "connections", "metrics", "logs", "secrecy"},
@@ -25,6 +37,7 @@ ALLOWED = {
     # Runs in the API server.
     "ui": {"links", "store", "paths"},
     "store": {"paths", "secrecy"},
+    "listing": {"paths"},
     "paths": {"connections", "secrecy"},
     # Looks up what Airflow says is not there.
     "connections": set(),

@@ -15,7 +15,7 @@ from narration.operators.profiles import settings_of
 from narration.synthesis.keys import digest
 
 if TYPE_CHECKING:
-    from narration.paths import FoundFile
+    from narration.listing import FoundFile
     from narration.store import Store
 
 _NEVER_LISTED = datetime(1970, 1, 1, tzinfo=UTC)
@@ -138,7 +138,7 @@ class InboxFiles:
             raise ProfileError(f"The profile {name} cannot be read: {error}") from error
 
     def _list(self, folder: str) -> Iterable[FoundFile]:
-        from narration.paths import list_files
+        from narration.listing import list_files
 
         location = f"{self._location}/{folder}" if folder else self._location
         try:
