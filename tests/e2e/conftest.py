@@ -21,7 +21,7 @@ from include.commands.logs import error_of_task, read_task_log
 from include.commands.processes import Mark, descendants, signal_all
 from include.commands.rest import Airflow
 from include.commands.session import Session
-from include.commands.settings import Layout, Ports, airflow_environment
+from include.commands.settings import CHECKOUT, Layout, Ports, airflow_environment
 from tests.e2e.moments import patiently
 
 _COMPONENTS = frozenset({"local-cloud", "api-server", "scheduler", "dag-processor", "triggerer"})
@@ -262,10 +262,7 @@ class RunningAirflow:
         backwards: bool = False,
     ) -> None:
         """
-        Do what ``airflow backfill create`` does, and switch the Dag on, which until then is not.
-
-        Creating a backfill is many writes, and on SQLite Airflow gives up in their midst when the scheduler writes
-        too. What there is of it is then called off and done again, as a person would have to.
+        Do what ``make airflow ARGS='backfill create …'`` does, and switch the Dag on, which until then is not.
 
         :param first: the first day, such as ``2026-01-01``; ``last`` is the last one.
         :param at_once: how many of its runs may be under way.
@@ -282,22 +279,14 @@ class RunningAirflow:
         command = ["backfill", "create", "--dag-id", dag_id, "--from-date", first, "--to-date", last]
         command += ["--dag-run-conf", json.dumps(conf), "--max-active-runs", str(at_once)]
         command += ["--reprocess-behavior", reprocess, *(["--run-backwards"] if backwards else [])]
-        for _ in range(15):
-            done = subprocess.run(
-                [sys.executable, "-m", "airflow", *command],
-                cwd=self.layout.state,
-                env=airflow_environment(self._environment, layout=self.layout, ports=self.ports),
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-            if "database is locked" not in done.stderr:
-                break
-            for begun in self._backfills_under_way(dag_id):
-                patiently(lambda begun=begun: self.api.request("PUT", f"/api/v2/backfills/{begun['id']}/cancel"))
-            if reprocess == "none":
-                # What was called off counts as failed.
-                command += ["--reprocess-behavior", "failed"]
+        done = subprocess.run(
+            [sys.executable, "-m", "include.commands.component", *command],
+            cwd=CHECKOUT,
+            env=airflow_environment(self._environment, layout=self.layout, ports=self.ports),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
         if done.returncode:
             pytest.fail(f"airflow {' '.join(command)}: {done.stderr[-2000:]}")
         self.session.await_dag(dag_id)

@@ -224,7 +224,7 @@ def test_what_came_late_or_was_mended_is_narrated_by_the_next_run(airflow: Any, 
     assert second["state"] == "success"
     report = night.report(second)
     assert {each["document"] for each in report["narrated"]} == {late, dear, own}
-    assert set(report["late"]) == {late, dear}
+    assert (report["late"], report["returned"]) == ([late], [dear])
     assert published(airflow, inbox) == dict.fromkeys([late, dear, own, f"{days[0]}/story.txt"], 1)
 
 
@@ -248,3 +248,33 @@ def test_another_dag_starts_from_a_finished_narration(airflow: Any, night: Night
     extra = next(each for each in handed_on if each.get("document") == name)
     manifest = json.loads(Path(extra["manifest_uri"].removeprefix("file://")).read_text())
     assert manifest["audio"]["duration_seconds"] == pytest.approx(extra["duration_seconds"])
+
+
+def test_what_a_stopped_run_left_undone_is_narrated_by_the_next_one_and_paid_for_once(
+    airflow: Any, night: Night, tmp_path: Path, order_fault: Any
+) -> None:
+    inbox = Inbox(tmp_path / "inbox", first=date(2026, 6, 1))
+    name = inbox.put(0, "What a stopped run had bought")
+    before = bills(airflow)["polly"]
+    order_fault(kind="stuck_scheduled", count=1, seconds=90)
+    airflow.backfill(NIGHTLY, first=inbox.day(0), last=inbox.day(0), conf=inbox.conf, at_once=1)
+    first = night.wait([inbox.day(0)], until=lambda run: run["state"] == "running", timeout=120)[inbox.day(0)]
+    airflow.wait_for_task(NIGHTLY, first["dag_run_id"], "narrate.synthesize", states=("deferred",))
+
+    # Whoever looks meanwhile leaves it to that run.
+    over_it = {**inbox.conf, "since": f"{inbox.day(0)}T00:00:00Z", "until": f"{inbox.day(1)}T00:00:00Z"}
+    beside = airflow.trigger(NIGHTLY, over_it)
+    airflow.wait(NIGHTLY, beside, timeout=120)
+    assert airflow.xcom(NIGHTLY, beside, "report", "report")["elsewhere"] == 1
+
+    stop = {"state": "failed"}
+    run = f"/api/v2/dags/{NIGHTLY}/dagRuns/{first['dag_run_id']}"
+    patiently(lambda: airflow.api.request("PATCH", run, body=stop))
+    airflow.backfill(NIGHTLY, first=inbox.day(1), last=inbox.day(1), conf=inbox.conf, at_once=1)
+    second = night.wait([inbox.day(1)], until=ended, timeout=300)[inbox.day(1)]
+
+    report = night.report(second)
+    assert (second["state"], report["returned"]) == ("success", [name])
+    assert [each["document"] for each in report["narrated"]] == [name]
+    assert published(airflow, inbox) == {name: 1}
+    assert bills(airflow)["polly"] - before == inbox.characters("polly")
