@@ -25,15 +25,16 @@ class Remote:
         self._bench = bench
 
     def look(self, *, days: float = 0, **change: Any) -> list[dict[str, Any]]:
-        """Look through it as the run of the hour around now, by the clock of either storage."""
+        """Look through it as the run of the hour around now, by the clock of either storage, or so many days later."""
         now = datetime.now(UTC) + timedelta(days=days)
         cloud = datetime.fromtimestamp(self._bench.cloud._call("GET", "clock")["now"], UTC) + timedelta(days=days)
         form = {name: param.value for name, param in nightly_params().items()}
         context = {
             "params": {**form, "inbox": self.inbox, "storage": self._bench.storage, **change},
             "dag_run": SimpleNamespace(
-                data_interval_start=now - timedelta(hours=1),
-                data_interval_end=max(now, cloud) + timedelta(hours=1),
+                data_interval_start=min(now, cloud) - timedelta(hours=1),
+                # Other tests may have put the cloud's clock forward by days.
+                data_interval_end=(min if days else max)(now, cloud) + timedelta(hours=1),
                 run_after=None,
                 run_id="by hand",
             ),
